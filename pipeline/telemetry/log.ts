@@ -36,9 +36,16 @@ export const silentLog: Log = {
   for: () => silentLog,
 };
 
-type Pino = ReturnType<typeof pino>;
+/** The part of pino's logger that is used. */
+interface Lines {
+  error(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  debug(fields: LogFields, message: string): void;
+  child(bindings: { component: string }): Lines;
+}
 
-const wrap = (logger: Pino): Log => ({
+const wrap = (logger: Lines): Log => ({
   error: (message, fields) => logger.error(fields ?? {}, message),
   warn: (message, fields) => logger.warn(fields ?? {}, message),
   info: (message, fields) => logger.info(fields ?? {}, message),
