@@ -65,8 +65,9 @@ export interface ConnectorDefinition<C extends z.ZodType = z.ZodType> {
   create(config: z.infer<C>, context: ConnectorContext): Connector;
 }
 
-export const defineConnector = <C extends z.ZodType>(definition: ConnectorDefinition<C>): ConnectorDefinition<C> =>
-  definition;
+export const defineConnector = <C extends z.ZodType>(
+  definition: ConnectorDefinition<C>,
+): ConnectorDefinition<C> => definition;
 
 // ---- Processors: topics -> topics, pure
 
@@ -81,18 +82,30 @@ export interface InputRecord<V> {
   readonly place: string;
 }
 
+/** Part of an input that cannot be processed. */
+export interface Rejection {
+  /** Names it within the record, such as `tx/12`. */
+  readonly part: string;
+  readonly code: 'VALUE_UNREADABLE' | 'LOGIC_FAILED';
+  readonly reason: string;
+  readonly body: Buffer;
+}
+
 /** What a fold may use. No clock, no random numbers, no I/O: the same record and state give the same outputs. */
 export interface ProcessContext<Stores extends StoreDeclarations> {
-  readonly stores: { readonly [N in keyof Stores]: Stores[N] extends StoreDeclaration<infer V> ? KeyValueStore<V> : never };
+  readonly stores: {
+    readonly [N in keyof Stores]: Stores[N] extends StoreDeclaration<infer V> ? KeyValueStore<V> : never;
+  };
   /** Emits to a declared output. Its log time is that of the record being processed. */
   emit<S extends RecordSchema>(topic: Topic<S>, key: string, value: ValueOf<S>): void;
-  /** Puts part of the input aside: one dead letter, and processing goes on. `part` names it within the record. */
-  reject(options: { part: string; code: 'VALUE_UNREADABLE' | 'LOGIC_FAILED'; reason: string; body: Buffer }): void;
+  /** Puts part of the input aside: one dead letter, and processing goes on. */
+  reject(rejection: Rejection): void;
   /** Counts a record dropped because its fact was admitted before. */
   duplicate(): void;
 }
 
 export type StoreDeclarations = Readonly<Record<string, StoreDeclaration<Json>>>;
+export type KeyValueStores = Readonly<Record<string, KeyValueStore<Json>>>;
 
 /** An input with its handler. `broadcast`: every task reads all partitions (a table of facts). */
 export interface InputDeclaration<Stores extends StoreDeclarations = StoreDeclarations> {
@@ -163,12 +176,20 @@ export interface SinkBatch {
   readonly before: readonly WriterPosition[];
   readonly after: readonly WriterPosition[];
   /** Next offset to read, for each partition in the batch. */
-  readonly resume: readonly { readonly topic: string; readonly partition: number; readonly nextOffset: number }[];
+  readonly resume: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    readonly nextOffset: number;
+  }[];
 }
 
 export interface SinkState {
   readonly positions: readonly WriterPosition[];
-  readonly resume: readonly { readonly topic: string; readonly partition: number; readonly nextOffset: number }[];
+  readonly resume: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    readonly nextOffset: number;
+  }[];
 }
 
 export interface Sink {
@@ -199,4 +220,5 @@ export interface SinkDefinition<C extends z.ZodType = z.ZodType> {
   create(config: z.infer<C>, context: SinkContext): Sink;
 }
 
-export const defineSink = <C extends z.ZodType>(definition: SinkDefinition<C>): SinkDefinition<C> => definition;
+export const defineSink = <C extends z.ZodType>(definition: SinkDefinition<C>): SinkDefinition<C> =>
+  definition;

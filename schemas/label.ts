@@ -19,7 +19,11 @@ export const label = {
         default: 'other',
       },
     },
-    { name: 'entity', type: nullable('string'), doc: 'owner, lower case, such as binance; null when unknown' },
+    {
+      name: 'entity',
+      type: nullable('string'),
+      doc: 'owner, lower case, such as binance; null when unknown',
+    },
     { name: 'validFromMs', type: nullable(timestampMs), doc: 'null when unknown' },
     { name: 'confidence', type: 'double', doc: '0..1' },
     { name: 'source', type: 'string', doc: 'file that it came from' },

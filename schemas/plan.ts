@@ -6,10 +6,21 @@ export const plan = {
   name: 'Plan',
   namespace: NAMESPACE,
   fields: [
-    { name: 'kind', type: { type: 'enum', name: 'PlanKind', symbols: ['genesis', 'unknown'], default: 'unknown' } },
+    {
+      name: 'kind',
+      type: { type: 'enum', name: 'PlanKind', symbols: ['genesis', 'unknown'], default: 'unknown' },
+    },
     { name: 'epoch', type: 'int' },
-    { name: 'fingerprint', type: 'string', doc: 'of engine, logic, schemas, configuration, partitions, Node' },
-    { name: 'startOffsets', type: { type: 'map', values: 'long' }, doc: '<topic>/<partition> -> first offset' },
+    {
+      name: 'fingerprint',
+      type: 'string',
+      doc: 'of engine, logic, schemas, configuration, partitions, Node',
+    },
+    {
+      name: 'startOffsets',
+      type: { type: 'map', values: 'long' },
+      doc: '<topic>/<partition> -> first offset',
+    },
     { name: 'atMs', type: timestampMs },
     { name: 'note', type: nullable('string') },
   ],

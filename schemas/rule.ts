@@ -10,7 +10,11 @@ export const rule = {
     { name: 'chain', type: 'string' },
     { name: 'asset', type: 'string', doc: 'native, or the token address' },
     { name: 'overRaw', type: nullable(rawAmount), doc: 'fires when the raw amount is strictly greater' },
-    { name: 'overUsd', type: nullable('string'), doc: 'decimal text; fires when the USD value is strictly greater' },
+    {
+      name: 'overUsd',
+      type: nullable('string'),
+      doc: 'decimal text; fires when the USD value is strictly greater',
+    },
     { name: 'text', type: 'string', doc: 'what it looks for, for people' },
   ],
 } as const;

@@ -19,9 +19,7 @@ export const COUNTERS = {
 } as const satisfies Record<string, readonly [string, readonly string[]]>;
 
 export type CounterName = keyof typeof COUNTERS;
-export type CounterLabels<N extends CounterName> = Readonly<
-  Record<(typeof COUNTERS)[N][1][number], string>
->;
+export type CounterLabels<N extends CounterName> = Readonly<Record<(typeof COUNTERS)[N][1][number], string>>;
 
 export interface Metrics {
   add<N extends CounterName>(name: N, labels: CounterLabels<N>, count?: number): void;
@@ -35,7 +33,10 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   const counters = new Map<string, Counter>();
   for (const [name, [help, labelNames]] of Object.entries(COUNTERS)) {
-    counters.set(name, new Counter({ name: `baleen_${name}`, help, labelNames: [...labelNames], registers: [registry] }));
+    counters.set(
+      name,
+      new Counter({ name: `baleen_${name}`, help, labelNames: [...labelNames], registers: [registry] }),
+    );
   }
   return {
     add: (name, labels, count = 1) => counters.get(name)?.inc(labels, count),

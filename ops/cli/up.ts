@@ -1,0 +1,256 @@
+/** `baleen up`: services, simulator when there are no live providers, pipeline, and what comes of it on the screen. */
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Clock, systemClock } from '#pipeline/clock.ts';
+import { isPipelineError, messageOf, printableUrl } from '#pipeline/errors.ts';
+import type { SinkRecord } from '#pipeline/rooms.ts';
+import { createLog, type Log } from '#pipeline/telemetry/log.ts';
+import { createMetrics } from '#pipeline/telemetry/metrics.ts';
+import type { Alert } from '#schemas/alert.ts';
+import { alerts } from '#schemas/topics.ts';
+import { type Services, startServices } from '#ops/local/services.ts';
+import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
+import { openPipeline, type Pipeline } from '#topology/main.ts';
+import { createDisplay, type Display } from './display.ts';
+import { removeEndpoints, writeEndpoints } from './endpoints.ts';
+import { makeReport, percentiles, type Report } from './report.ts';
+import { buildSettings, type UpOptions } from './settings.ts';
+
+/** The world's own secret: it only guards loopback. */
+const SIMULATED_AUTHORIZATION = 'baleen-simulated-world';
+const SUMMARY_MS = 250;
+const DRAIN_POLL_MS = 200;
+
+/** Returns the exit code: 0 when it was stopped or is done, 1 when a part could not go on. */
+export async function up(options: UpOptions): Promise<number> {
+  const clock = systemClock;
+  const startedAtMs = clock.nowMs();
+  const dataDir = resolve(options.dataDir);
+  const display = createDisplay({ stream: process.stdout, isTerminal: process.stdout.isTTY === true, clock });
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  const opened: (() => Promise<void>)[] = [];
+  let code = 0;
+  try {
+    const log = createLog({ path: `${dataDir}/logs/baleen.log`, level: options.verbose ? 'debug' : 'info' });
+    code = await run({ options, dataDir, clock, startedAtMs, display, log, stopping, opened });
+  } catch (error) {
+    if (!stopping.signal.aborted) {
+      code = 1;
+      display.warn(`${isPipelineError(error) ? `${error.code}: ` : ''}${messageOf(error)}`);
+      if (options.verbose) console.error(error);
+    }
+  }
+  display.note('stopping');
+  for (const close of opened.reverse()) await close().catch((error) => display.warn(messageOf(error)));
+  display.finish();
+  return code;
+}
+
+async function run(context: {
+  options: UpOptions;
+  dataDir: string;
+  clock: Clock;
+  startedAtMs: number;
+  display: Display;
+  log: Log;
+  stopping: AbortController;
+  opened: (() => Promise<void>)[];
+}): Promise<number> {
+  const { options, dataDir, clock, display, log, stopping, opened } = context;
+  const { signal } = stopping;
+  const preview = await buildSettings({ ...options.sources, provided: {}, isPreview: true });
+  const services = await startServices({
+    dataDir,
+    isFresh: options.fresh,
+    mode: options.services,
+    configured: preview.configured,
+    log: log.for('services'),
+    onProgress: ({ service, state, detail, elapsedMs }) => display.service(service, state, detail, elapsedMs),
+    signal,
+  });
+  opened.push(() => services.stop());
+
+  const simulator = await simulate(context, preview.simulated);
+  if (simulator !== null) opened.push(() => simulator.close());
+  const settings = await buildSettings({ ...options.sources, provided: provide(options, services, simulator) });
+
+  const metrics = createMetrics();
+  const watch = watchAlerts(display, clock);
+  const pipeline = await openPipeline({
+    kafkaBrokers: services.kafkaBrokers.split(','),
+    registryUrl: services.registryUrl,
+    dataDir,
+    connectors: settings.connectors,
+    sinks: settings.sinks,
+    log,
+    clock,
+    metrics,
+    onProgress: (sentence) => display.note(sentence),
+    onDelivered: watch.onDelivered,
+  });
+  let failure: Error | null = null;
+  void pipeline.failed.then((error) => {
+    failure = error;
+    stopping.abort();
+  });
+  opened.push(() => pipeline.stop());
+  const { kafkaBrokers, registryUrl, databaseUrl } = services;
+  const websocketUrl = pipeline.sinks.get('websocket')?.status().url ?? null;
+  await writeEndpoints(dataDir, { kafkaBrokers, registryUrl, databaseUrl, websocketUrl, pid: process.pid });
+  opened.push(() => removeEndpoints(dataDir));
+  if (websocketUrl !== null) display.note(`alerts for programs at ${printableUrl(websocketUrl)}`);
+
+  const connected = pipeline.connect();
+  const stopSummary = summarise(pipeline, display, clock, watch);
+  opened.push(async () => stopSummary());
+  await Promise.race([connected, aborted(signal)]);
+  if (simulator !== null) {
+    const url = pipeline.connectors.get('helius')?.status().url;
+    if (url !== undefined) simulator.setHelius({ url, authorization: SIMULATED_AUTHORIZATION });
+  }
+  display.note('running; Ctrl-C stops everything');
+
+  if (options.exitWhenDone && simulator !== null) await untilDone(pipeline, simulator, clock, signal);
+  else await aborted(signal);
+  stopSummary();
+  if (failure !== null) throw failure;
+  if (options.report !== null) await report(context, pipeline, services, watch);
+  return 0;
+}
+
+async function simulate(
+  { options, dataDir, clock, display, log }: Parameters<typeof run>[0],
+  isNeeded: boolean,
+): Promise<Simulator | null> {
+  if (!isNeeded) return null;
+  const startedMs = clock.nowMs();
+  const simulator = await startSimulator({
+    recordings: options.recordings === null ? null : resolve(options.recordings),
+    seed: options.seed,
+    speed: options.speed,
+    log: log.for('simulator'),
+    clock,
+    helius: null,
+    directory: dataDir,
+    ...(options.worldBlocks === null ? {} : { worldBlocks: options.worldBlocks }),
+    ...(options.eventsPerSecond === null ? {} : { eventsPerSecond: options.eventsPerSecond }),
+  });
+  const what = options.recordings === null ? `a seeded world (seed ${options.seed})` : `recordings of ${options.recordings}`;
+  display.service('providers', 'ready', what, clock.nowMs() - startedMs);
+  return simulator;
+}
+
+/** What rooms need and only this run knows: addresses of what was started. File and environment win over it. */
+function provide(options: UpOptions, services: Services, simulator: Simulator | null) {
+  const simulated =
+    simulator === null
+      ? {}
+      : {
+          evm: {
+            rpcUrl: simulator.urls.evmRpc,
+            wsUrl: simulator.urls.evmWs,
+            chainId: simulator.urls.evmChainId,
+          },
+          bybit: { url: simulator.urls.bybit },
+          helius: { authorization: SIMULATED_AUTHORIZATION },
+          labels: { files: simulator.labelFiles },
+        };
+  return {
+    connectors: simulated,
+    sinks: {
+      ...(services.databaseUrl === null ? {} : { postgres: { url: services.databaseUrl } }),
+      websocket: options.websocketPort === null ? {} : { port: options.websocketPort },
+    },
+  };
+}
+
+interface Watch {
+  readonly onDelivered: (sink: string, records: readonly SinkRecord[]) => void;
+  readonly kafkaMs: number[];
+  readonly postgresMs: number[];
+  count(): number;
+}
+
+/** Samples kept for the report: enough for percentiles, bounded for an endless run. */
+const MAX_SAMPLES = 100_000;
+
+/** Alerts as they become visible: on the WebSocket (which is at the end of the Kafka topic), and in Postgres. */
+function watchAlerts(display: Display, clock: Clock): Watch {
+  const kafkaMs: number[] = [];
+  const postgresMs: number[] = [];
+  let count = 0;
+  const sample = (samples: number[], valueMs: number) => {
+    if (samples.length >= MAX_SAMPLES) samples.splice(0, MAX_SAMPLES / 2);
+    samples.push(valueMs);
+  };
+  return {
+    kafkaMs,
+    postgresMs,
+    count: () => count,
+    onDelivered: (sink, records) => {
+      const nowMs = clock.nowMs();
+      for (const record of records) {
+        if (record.topic.name !== alerts.name) continue;
+        const alert = record.value as Alert;
+        if (sink === 'websocket') {
+          count += 1;
+          sample(kafkaMs, nowMs - alert.receivedAtMs);
+          display.alert(alert);
+        } else if (sink === 'postgres') sample(postgresMs, nowMs - alert.receivedAtMs);
+      }
+    },
+  };
+}
+
+/** Redraws the summary until the returned function is called. */
+function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: Watch): () => void {
+  let lastFolded = 0;
+  let lastMs = clock.nowMs();
+  return clock.every(SUMMARY_MS * 4, () => {
+    const folded = pipeline.processing.tasks.reduce((sum, task) => sum + task.step, 0);
+    const nowMs = clock.nowMs();
+    const recordsPerSecond = lastFolded === 0 ? 0 : ((folded - lastFolded) * 1000) / Math.max(1, nowMs - lastMs);
+    lastFolded = folded;
+    lastMs = nowMs;
+    const waiting = [...pipeline.connectors].map(([name, connector]) => `${name} ${connector.status().detail}`);
+    display.summary({ recordsPerSecond, lag: pipeline.processing.lag(), alerts: watch.count(), waiting: waiting.join('; ') });
+  });
+}
+
+/** Everything was delivered by the providers, received, folded and taken out; seen twice, a poll apart. */
+async function untilDone(pipeline: Pipeline, simulator: Simulator, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (let seen = 0; seen < 2 && !signal.aborted; ) {
+    await clock.sleep(DRAIN_POLL_MS, signal);
+    seen = simulator.isDone() && (await pipeline.isDrained()) ? seen + 1 : 0;
+  }
+}
+
+async function report(
+  { options, clock, startedAtMs, display }: Parameters<typeof run>[0],
+  pipeline: Pipeline,
+  services: Services,
+  watch: Watch,
+): Promise<void> {
+  const wallMs = clock.nowMs() - startedAtMs;
+  const made: Report = await makeReport({
+    kafka: pipeline.kafka,
+    serde: pipeline.serde,
+    metrics: pipeline.metrics,
+    physicalName: pipeline.physicalName,
+    databaseUrl: pipeline.sinks.has('postgres') ? services.databaseUrl : null,
+    latencyMs: { kafka: percentiles(watch.kafkaMs), postgres: percentiles(watch.postgresMs) },
+    wallMs,
+  });
+  const path = resolve(options.report ?? 'report.json');
+  await writeFile(path, `${JSON.stringify(made, null, 2)}\n`);
+  const total = Object.values(made.alerts).reduce((sum, count) => sum + count, 0);
+  display.note(`${made.blocks} blocks, ${made.transactions} transactions, ${total} alerts; report in ${path}`);
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });

@@ -1,0 +1,142 @@
+/** Record batches, format 2 (Kafka protocol guide, "Record Batch"): entries to bytes. */
+import { zstdCompressSync } from 'node:zlib';
+import { crc32c } from './crc32c.ts';
+import type { Entry } from './types.ts';
+import { writeInt64 } from './wire.ts';
+
+/** Bytes before the first record. */
+export const BATCH_HEADER_BYTES = 61;
+/** Where the checksummed part begins. */
+export const CHECKSUM_FROM = 21;
+
+const CODEC_ZSTD = 4;
+/** Length, attributes, time, offset, key length, value length, header count at their longest. */
+const RECORD_OVERHEAD_BYTES = 36;
+const HEADER_OVERHEAD_BYTES = 10;
+
+/** Most bytes an entry can take in a batch without compression. */
+export function entryBytes(entry: Entry): number {
+  let size = RECORD_OVERHEAD_BYTES + (entry.key?.length ?? 0) + (entry.value?.length ?? 0);
+  for (const [name, value] of entry.headers)
+    size += HEADER_OVERHEAD_BYTES + Buffer.byteLength(name) + value.length;
+  return size;
+}
+
+const zigzagIsSmall = (value: number): boolean => value >= -0x4000_0000 && value < 0x4000_0000;
+
+function varintBytes(value: number): number {
+  if (!zigzagIsSmall(value)) return wideVarint(value).length;
+  let rest = (value << 1) ^ (value >> 31);
+  let size = 1;
+  while ((rest & ~0x7f) !== 0) {
+    rest >>>= 7;
+    size++;
+  }
+  return size;
+}
+
+/** Times can lie further apart than 32 bits: the rare case, by bigint. */
+function wideVarint(value: number): readonly number[] {
+  const wide = BigInt(value);
+  let rest = wide >= 0n ? wide << 1n : (-wide << 1n) - 1n;
+  const digits: number[] = [];
+  while (rest > 0x7fn) {
+    digits.push(Number(rest & 0x7fn) | 0x80);
+    rest >>= 7n;
+  }
+  digits.push(Number(rest));
+  return digits;
+}
+
+function writeVarint(bytes: Buffer, value: number, at: number): number {
+  if (!zigzagIsSmall(value)) {
+    let next = at;
+    for (const digit of wideVarint(value)) bytes[next++] = digit;
+    return next;
+  }
+  let rest = (value << 1) ^ (value >> 31);
+  let next = at;
+  while ((rest & ~0x7f) !== 0) {
+    bytes[next++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[next++] = rest;
+  return next;
+}
+
+const varBytesSize = (part: Buffer | null): number =>
+  part === null ? 1 : varintBytes(part.length) + part.length;
+
+function writeVarBytes(bytes: Buffer, part: Buffer | null, at: number): number {
+  if (part === null) return writeVarint(bytes, -1, at);
+  const next = writeVarint(bytes, part.length, at);
+  part.copy(bytes, next);
+  return next + part.length;
+}
+
+function writeRecord(options: {
+  bytes: Buffer;
+  at: number;
+  entry: Entry;
+  index: number;
+  firstMs: number;
+}): number {
+  const { bytes, entry, index } = options;
+  const afterMs = entry.timestampMs - options.firstMs;
+  let size =
+    1 + varintBytes(afterMs) + varintBytes(index) + varBytesSize(entry.key) + varBytesSize(entry.value);
+  size += varintBytes(entry.headers.length);
+  for (const [name, value] of entry.headers) {
+    const nameBytes = Buffer.byteLength(name);
+    size += varintBytes(nameBytes) + nameBytes + varBytesSize(value);
+  }
+  let at = writeVarint(bytes, size, options.at);
+  bytes[at++] = 0;
+  at = writeVarint(bytes, afterMs, at);
+  at = writeVarint(bytes, index, at);
+  at = writeVarBytes(bytes, entry.key, at);
+  at = writeVarBytes(bytes, entry.value, at);
+  at = writeVarint(bytes, entry.headers.length, at);
+  for (const [name, value] of entry.headers) {
+    at = writeVarint(bytes, Buffer.byteLength(name), at);
+    at += bytes.write(name, at);
+    at = writeVarBytes(bytes, value, at);
+  }
+  return at;
+}
+
+/** One batch of at least one entry; offsets start at 0, the broker sets them. Entries are not changed. */
+export function encodeBatch(entries: readonly Entry[], compression: 'none' | 'zstd' = 'none'): Buffer {
+  const [first] = entries;
+  if (first === undefined) throw new RangeError('a record batch holds at least one entry, none was given');
+  let room = BATCH_HEADER_BYTES;
+  for (const entry of entries) room += entryBytes(entry);
+  let bytes = Buffer.allocUnsafe(room);
+  let at = BATCH_HEADER_BYTES;
+  let maxMs = first.timestampMs;
+  for (const [index, entry] of entries.entries()) {
+    at = writeRecord({ bytes, at, entry, index, firstMs: first.timestampMs });
+    if (entry.timestampMs > maxMs) maxMs = entry.timestampMs;
+  }
+  bytes = bytes.subarray(0, at);
+  if (compression === 'zstd') {
+    bytes = Buffer.concat([
+      bytes.subarray(0, BATCH_HEADER_BYTES),
+      zstdCompressSync(bytes.subarray(BATCH_HEADER_BYTES)),
+    ]);
+  }
+  writeInt64(bytes, 0, 0);
+  bytes.writeInt32BE(bytes.length - 12, 8);
+  bytes.writeInt32BE(-1, 12); // partition leader epoch: unknown
+  bytes[16] = 2;
+  bytes.writeInt16BE(compression === 'zstd' ? CODEC_ZSTD : 0, 21);
+  bytes.writeInt32BE(entries.length - 1, 23);
+  writeInt64(bytes, first.timestampMs, 27);
+  writeInt64(bytes, maxMs, 35);
+  writeInt64(bytes, -1, 43); // no producer id, epoch, sequence: duplicates are dropped by the position header
+  bytes.writeInt16BE(-1, 51);
+  bytes.writeInt32BE(-1, 53);
+  bytes.writeInt32BE(entries.length, 57);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(CHECKSUM_FROM)), 17);
+  return bytes;
+}

@@ -1,0 +1,103 @@
+/** Opens the client: kafkajs' connections under an own codec for the two hot requests (produce, fetch). */
+import kafkajsClient, { type KafkaConfig, type SASLOptions } from 'kafkajs';
+import type { Clock } from '../clock.ts';
+import { isPipelineError, messageOf, PipelineError } from '../errors.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { createAdmin } from './admin.ts';
+import { createCluster } from './cluster.ts';
+import { createFetcher } from './fetcher.ts';
+import { kafkajsLogCreator, loadKafkajs } from './kafkajs-internals.ts';
+import { CONNECTION_TIMEOUT_MS, openSocket, type SaslOptions } from './link.ts';
+import { createOutage } from './outage.ts';
+import { createProducer, type DriverContext } from './producer.ts';
+import type { Admin, Fetcher, Kafka, Producer } from './types.ts';
+
+export interface KafkaOptions {
+  /** `host:port` each; any of them is enough to find the others. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly metrics?: Metrics;
+  /** TLS with the system's certificates. */
+  readonly ssl?: boolean;
+  readonly sasl?: SaslOptions;
+}
+
+/** kafkajs types each mechanism by itself. */
+const saslOf = ({ mechanism, username, password }: SaslOptions): SASLOptions => {
+  if (mechanism === 'plain') return { mechanism, username, password };
+  if (mechanism === 'scram-sha-256') return { mechanism, username, password };
+  return { mechanism, username, password };
+};
+
+const kafkajsConfig = (options: KafkaOptions, log: Log): KafkaConfig => ({
+  clientId: options.clientId,
+  brokers: [...options.brokers],
+  ssl: options.ssl ?? false,
+  ...(options.sasl === undefined ? {} : { sasl: saslOf(options.sasl) }),
+  connectionTimeout: CONNECTION_TIMEOUT_MS,
+  retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
+  socketFactory: ({ onConnect, ...target }) => openSocket(target, onConnect),
+  logLevel: kafkajsClient.logLevel.INFO,
+  logCreator: kafkajsLogCreator(log),
+});
+
+/**
+ * Connects to the first broker that answers. Throws KAFKA_UNAVAILABLE when none does, KAFKA_REFUSED when the
+ * credentials are not accepted, CONFIG_INVALID for an unreadable address. Closing the client closes its producers
+ * and fetchers at once: close a producer first to wait for its acknowledgements.
+ */
+export async function openKafka(options: KafkaOptions): Promise<Kafka> {
+  const { brokers, clock } = options;
+  const log = options.log.for('kafka');
+  if (brokers.length === 0) {
+    throw new PipelineError('CONFIG_INVALID', 'KAFKA_BROKERS: expected at least one host:port, found none');
+  }
+  const kafkajs = loadKafkajs();
+  const cluster = createCluster(
+    { kafkajs, clientId: options.clientId, log, ssl: options.ssl ?? false, sasl: options.sasl ?? null },
+    brokers,
+  );
+  try {
+    await cluster.refresh([]);
+  } catch (error) {
+    cluster.close();
+    const cause = isPipelineError(error) ? error.cause : error;
+    if (cause instanceof Error && cause.name === 'KafkaJSSASLAuthenticationError') {
+      throw new PipelineError(
+        'KAFKA_REFUSED',
+        `Kafka at ${brokers.join(',')} refused user and password: ${messageOf(cause)}; correct the sasl settings`,
+      );
+    }
+    throw error;
+  }
+  const outage = createOutage({ log, clock, brokers });
+  const context: DriverContext = { cluster, clock, log, outage, metrics: options.metrics ?? null };
+  const closers = new Set<() => Promise<void>>();
+
+  const kept = <T extends Producer | Fetcher | Admin>(part: T, close: () => Promise<void>): T => {
+    closers.add(close);
+    return part;
+  };
+  return {
+    producer: (producerOptions) => {
+      const producer = createProducer(context, producerOptions);
+      return kept(producer, () => producer.close(AbortSignal.abort()));
+    },
+    fetcher: (handler, fetcherOptions) => {
+      const fetcher = createFetcher(context, handler, fetcherOptions);
+      return kept(fetcher, fetcher.close);
+    },
+    admin: () => {
+      const admin = createAdmin({ cluster, clock, client: kafkajsConfig(options, log) });
+      return kept(admin, admin.close);
+    },
+    close: async () => {
+      await Promise.all([...closers].map((close) => close()));
+      closers.clear();
+      cluster.close();
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import { fetchAnswer, fetchBody } from './fetch.ts';
+import { metadataAnswer, metadataBody } from './metadata.ts';
+import { outOfRangeError } from './out-of-range.ts';
+import { produceAnswer, produceBody } from './produce.ts';
+import { createProducerQueue } from './producer-queue.ts';
+
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
+const FF8 = 'ff'.repeat(8);
+
+describe('request bodies and answers', () => {
+  test('a produce body groups partitions by topic and does not copy batches', () => {
+    const [one, two, three] = [Buffer.from('11'), Buffer.from('2'), Buffer.from('333')];
+    const body = produceBody([
+      { topic: 'a', partition: 0, batch: one },
+      { topic: 'b', partition: 5, batch: two },
+      { topic: 'a', partition: 1, batch: three },
+    ]);
+    expect(body).toContain(one);
+    expect(Buffer.concat(body)).toEqual(
+      hex(`ffff ffff 00007530 00000002
+           0001 61 00000002 00000000 00000002 3131 00000001 00000003 333333
+           0001 62 00000001 00000005 00000001 32`),
+    );
+  });
+
+  test('a produce answer keeps errors of single partitions', () => {
+    const payload = hex(`00000001 0001 61 00000002
+      00000000 0000 0000000000000007 00000000000003e8 0000000000000000
+      00000001 0006 ${FF8} ${FF8} ${FF8} 00000005`);
+    expect(produceAnswer(payload)).toEqual({
+      throttleMs: 5,
+      answers: [
+        { topic: 'a', partition: 0, error: 0, baseOffset: 7, appendTimeMs: 1000 },
+        { topic: 'a', partition: 1, error: 6, baseOffset: -1, appendTimeMs: -1 },
+      ],
+    });
+    expect(() => produceAnswer(payload.subarray(0, 40))).toThrow(RangeError);
+  });
+
+  test('a fetch body keeps the order of its partitions', () => {
+    const want = (topic: string, partition: number) => ({ topic, partition, offset: 2 ** 33 + partition });
+    const part = (partition: string) =>
+      `${partition} ffffffff 0000000200${partition.slice(2)} ${FF8} 0003d090`;
+    expect(
+      fetchBody([want('a', 1), want('b', 0), want('a', 0)], {
+        maxWaitMs: 500,
+        maxBytes: 1_000_000,
+        partitionMaxBytes: 250_000,
+      }),
+    ).toEqual(
+      hex(`ffffffff 000001f4 00000001 000f4240 00 00000000 ffffffff 00000003
+           0001 61 00000001 ${part('00000001')}
+           0001 62 00000001 ${part('00000000')}
+           0001 61 00000001 ${part('00000000')}
+           00000000 0000`),
+    );
+  });
+
+  test('a fetch answer keeps errors of single partitions', () => {
+    const payload = hex(`00000003 0000 00000000 00000001 0001 61 00000002
+      00000000 0000 0000000000000009 0000000000000009 0000000000000000 ffffffff ffffffff 00000002 abcd
+      00000001 0001 ${FF8} ${FF8} ${FF8} 00000001 0000000000000001 0000000000000002 ffffffff ffffffff`);
+    expect(fetchAnswer(payload)).toEqual({
+      error: 0,
+      throttleMs: 3,
+      answers: [
+        { topic: 'a', partition: 0, error: 0, endOffset: 9, bytes: hex('abcd') },
+        { topic: 'a', partition: 1, error: 1, endOffset: -1, bytes: Buffer.alloc(0) },
+      ],
+    });
+  });
+
+  test('a partition without leader is part of the metadata', () => {
+    expect(metadataBody(null)).toEqual(hex('ffffffff 00'));
+    const { nodes, topics } = metadataAnswer(
+      hex(`00000000 00000001 00000001 0001 68 00002384 ffff 0001 63 00000001
+           00000001 0000 0001 61 00 00000002
+           0000 00000000 00000001 00000001 00000001 00000001 00000001 00000000
+           0005 00000001 ffffffff 00000000 00000000 00000000`),
+    );
+    expect(nodes).toEqual(new Map([[1, { host: 'h', port: 9092 }]]));
+    expect(topics).toEqual([
+      {
+        name: 'a',
+        error: 0,
+        isInternal: false,
+        leaders: new Map([
+          [0, 1],
+          [1, null],
+        ]),
+      },
+    ]);
+  });
+
+  test('an offset outside the log says whether it lies before or behind it', () => {
+    const place = { topic: 'a', partition: 0 };
+    const range = { partition: 0, start: 5, end: 9 };
+    expect(outOfRangeError({ ...place, offset: 4 }, range)?.facts).toMatchObject({
+      cause: 'retention',
+      startOffset: 5,
+    });
+    expect(outOfRangeError({ ...place, offset: 10 }, range)?.facts).toMatchObject({
+      cause: 'truncation',
+      endOffset: 9,
+    });
+    expect(outOfRangeError({ ...place, offset: 9 }, range)).toBeNull();
+  });
+});
+
+describe('the queue of a producer', () => {
+  const filled = (sizes: readonly (readonly [partition: number, bytes: number])[]) => {
+    const queue = createProducerQueue();
+    for (const [partition, bytes] of sizes) {
+      const entry = { timestampMs: 0, key: null, value: Buffer.alloc(bytes), headers: [] };
+      queue.add({ topic: 't', partition, entry, waiter: null });
+    }
+    return queue;
+  };
+  const shape = (taken: ReturnType<ReturnType<typeof filled>['take']>) =>
+    taken.map(({ partition, items }) => [partition, items.map(({ order }) => order)]);
+
+  test('gives each partition a share, in order, and the rest of the room to the busy one', () => {
+    const queue = filled([...Array.from({ length: 10 }, () => [0, 64] as const), [1, 64]]);
+    expect(shape(queue.take(700))).toEqual([
+      [0, [0, 1, 2, 3]],
+      [1, [10]],
+    ]);
+    expect(queue.oldest()).toBe(4);
+  });
+
+  test('sends an entry larger than a request alone, and before the others of its turn', () => {
+    const queue = filled([
+      [0, 10],
+      [1, 5_000],
+      [0, 10],
+    ]);
+    expect(shape(queue.take(1_000))).toEqual([[0, [0, 2]]]);
+    expect(shape(queue.take(1_000))).toEqual([[1, [1]]]);
+    expect(queue.isEmpty).toBe(true);
+    expect(queue.oldest()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('takes a batch that was too large again in smaller pieces and in order', () => {
+    const queue = filled([0, 1, 2, 3].map(() => [0, 100] as const));
+    const [taken] = queue.take(10_000);
+    if (taken !== undefined) queue.putBack(taken);
+    const orders: unknown[] = [];
+    while (!queue.isEmpty) orders.push(...shape(queue.take(10_000)));
+    expect(orders.flatMap((one) => (Array.isArray(one) ? one[1] : []))).toEqual([0, 1, 2, 3]);
+    expect(orders.length).toBeGreaterThan(1);
+  });
+});

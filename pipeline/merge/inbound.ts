@@ -1,0 +1,195 @@
+/**
+ * What a task does with each record as Kafka shows it: keeps the order of partitions, drops duplicates,
+ * finds losses and forks (engine rules, sections 3.1 and 6).
+ */
+import { PipelineError } from '#pipeline/errors.ts';
+import type { KafkaRecord } from '#pipeline/kafka/types.ts';
+import { type Channel, channelName } from './channel.ts';
+import { isTick, nextDigest, readPosition } from './position.ts';
+
+/** Where reading goes on after a restart. */
+export interface ResumePoint {
+  readonly offset: number;
+  /** Running maximum of log time just before `offset`; 0 on derived partitions. */
+  readonly maximumMs: number;
+  /** Digest of the record before `offset`; 0 at the start and on derived partitions. */
+  readonly digest: number;
+}
+
+export interface Inbound {
+  readonly topic: string;
+  readonly partition: number;
+  /** Offset to ask for next. */
+  readonly nextOffset: number;
+  /** Bytes that wait in the merge. */
+  readonly waitingBytes: number;
+  /** Takes one record. Throws OFFSET_GAP, SEQUENCE_GAP, STREAM_FORKED. Returns true when it was a duplicate. */
+  accept(record: KafkaRecord): boolean;
+  /** The merge took a record out. */
+  release(bytes: number): void;
+  /** Every channel has a record waiting: the only state in which the partition may be paused. */
+  canPause(): boolean;
+  /** Where a restart must read on: at the first record that is not folded. */
+  resumePoint(): ResumePoint;
+}
+
+const sizeOf = (record: KafkaRecord): number => (record.key?.length ?? 0) + (record.value?.length ?? 0);
+
+/** A raw, fact or plan partition: its own order is the truth, and ticks prove that time has passed. */
+export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
+  const { topic, partition } = channel;
+  let nextOffset = resume.offset;
+  let maximumMs = resume.maximumMs;
+  let digest = resume.digest;
+  let waitingBytes = 0;
+  channel.frontierMs = Math.max(channel.frontierMs, maximumMs);
+  return {
+    topic,
+    partition,
+    get nextOffset() {
+      return nextOffset;
+    },
+    get waitingBytes() {
+      return waitingBytes;
+    },
+    accept: (record) => {
+      if (record.offset < nextOffset) return true;
+      if (record.offset > nextOffset) {
+        throw new PipelineError(
+          'OFFSET_GAP',
+          `${topic}/${partition}: expected offset ${nextOffset}, found ${record.offset}; records are lost or the topic is compacted or transactional: check its retention`,
+        );
+      }
+      nextOffset = record.offset + 1;
+      const maximumBefore = maximumMs;
+      const digestBefore = digest;
+      maximumMs = Math.max(maximumMs, record.timestampMs);
+      digest = nextDigest(digest, record.timestampMs, record.key, record.value);
+      if (channel.queue.length === 0) channel.frontierMs = maximumMs;
+      if (isTick(record.headers)) return false;
+      waitingBytes += sizeOf(record);
+      channel.queue.push({
+        logTimeMs: maximumMs,
+        order: record.offset,
+        offset: record.offset,
+        maximumBefore,
+        digestBefore,
+        digest,
+        key: record.key,
+        value: record.value,
+      });
+      return false;
+    },
+    release: (bytes) => {
+      waitingBytes -= bytes;
+      if (channel.queue.length === 0) channel.frontierMs = maximumMs;
+    },
+    canPause: () => channel.queue.length > 0,
+    resumePoint: () => {
+      const head = channel.queue.first;
+      return head === undefined
+        ? { offset: nextOffset, maximumMs, digest }
+        : { offset: head.offset, maximumMs: head.maximumBefore, digest: head.digestBefore };
+    },
+  };
+}
+
+/** A partition of a derived topic: several writers, each with dense sequences. */
+export function derivedInbound(options: {
+  topic: string;
+  partition: number;
+  channels: readonly Channel[];
+  resumeOffset: number;
+  epoch: number;
+}): Inbound {
+  const { topic, partition, channels, epoch } = options;
+  const byWriter = new Map(channels.map((channel) => [channel.writer, channel]));
+  let nextOffset = options.resumeOffset;
+  let waitingBytes = 0;
+  return {
+    topic,
+    partition,
+    get nextOffset() {
+      return nextOffset;
+    },
+    get waitingBytes() {
+      return waitingBytes;
+    },
+    accept: (record) => {
+      if (record.offset < nextOffset) return true;
+      const place = `${topic}/${partition}/${record.offset}`;
+      nextOffset = record.offset + 1;
+      const position = readPosition(record.headers, place);
+      const channel = byWriter.get(position.writer);
+      if (channel === undefined) {
+        throw new PipelineError(
+          'STREAM_FORKED',
+          `${place}: ${position.writer} is no writer of this topic; the topic is of another topology: start with --fresh`,
+        );
+      }
+      if (position.epoch < epoch || position.sequence <= channel.stored.sequence) return true;
+      if (position.sequence > channel.stored.sequence + 1) {
+        throw new PipelineError(
+          'SEQUENCE_GAP',
+          `${place}: ${position.writer} jumps from ${channel.stored.sequence} to ${position.sequence}: records are lost; replay this topic`,
+        );
+      }
+      if (position.previousDigest !== channel.stored.digest >>> 0) {
+        throw new PipelineError(
+          'STREAM_FORKED',
+          `${place}: ${position.writer} wrote ${position.sequence} after other bytes than are in the log; its logic is not a fold: compare with baleen replay`,
+        );
+      }
+      const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
+      channel.stored = { sequence: position.sequence, digest };
+      waitingBytes += sizeOf(record);
+      channel.queue.push({
+        logTimeMs: record.timestampMs,
+        order: position.sequence,
+        offset: record.offset,
+        maximumBefore: 0,
+        digestBefore: 0,
+        digest,
+        key: record.key,
+        value: record.value,
+      });
+      applyPendingTick(channel);
+      return false;
+    },
+    release: (bytes) => {
+      waitingBytes -= bytes;
+    },
+    canPause: () => channels.every((channel) => channel.queue.length > 0),
+    resumePoint: () => {
+      let offset = nextOffset;
+      for (const channel of channels) offset = Math.min(offset, channel.queue.first?.offset ?? offset);
+      return { offset, maximumMs: 0, digest: 0 };
+    },
+  };
+}
+
+/** A writer's promise that nothing earlier follows. Held back until the records that it covers are here. */
+export function acceptTick(channel: Channel, logTimeMs: number, sequence: number, nowMs: number): void {
+  const pending = channel.pendingTick;
+  if (pending === null || logTimeMs >= pending.logTimeMs) {
+    channel.pendingTick = { logTimeMs, sequence, sinceMs: pending?.sequence === sequence ? pending.sinceMs : nowMs };
+  }
+  applyPendingTick(channel);
+}
+
+function applyPendingTick(channel: Channel): void {
+  const tick = channel.pendingTick;
+  if (tick === null || channel.stored.sequence < tick.sequence) return;
+  channel.frontierMs = Math.max(channel.frontierMs, tick.logTimeMs);
+  channel.pendingTick = null;
+}
+
+/** Throws SEQUENCE_GAP when a tick has waited too long for records that it covers: a loss at the tail, which no gap shows. */
+export function checkTail(channel: Channel, nowMs: number, limitMs: number): void {
+  const tick = channel.pendingTick;
+  if (tick === null || nowMs - tick.sinceMs < limitMs) return;
+  throw new PipelineError(
+    'SEQUENCE_GAP',
+    `${channelName(channel)}: its writer says that it wrote up to ${tick.sequence}, the log ends at ${channel.stored.sequence} after ${limitMs} ms: records are lost at the end`,
+  );
+}

@@ -1,0 +1,119 @@
+/** Runs connectors: finite ones first (facts), then the others until they are stopped. */
+import { backoffMs, type Clock } from '#pipeline/clock.ts';
+import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
+import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
+import { isTick } from '#pipeline/merge/position.ts';
+import type { Connector, ConnectorContext, ConnectorDefinition, StoredRecord } from '#pipeline/rooms.ts';
+import type { Serde } from '#pipeline/serde/serde.ts';
+import type { Log } from '#pipeline/telemetry/log.ts';
+import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import { partitionOf } from './partitioner.ts';
+import { readToEnd } from './read-topic.ts';
+
+export interface ConnectingOptions {
+  /** Definition and its validated configuration. */
+  readonly rooms: readonly { readonly definition: ConnectorDefinition; readonly config: unknown }[];
+  readonly kafka: Kafka;
+  readonly serde: Serde;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly physicalName: (topic: string) => string;
+}
+
+export interface Connecting {
+  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly failed: Promise<Error>;
+  /** Resolves when the finite connectors have ended and the others run. */
+  readonly started: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function startConnecting(options: ConnectingOptions): Connecting {
+  const { kafka, clock, log } = options;
+  // One producer for all: what one connector is waiting for does not hold up the order of another's partitions.
+  const producer = kafka.producer({ compression: 'zstd' });
+  const stopping = new AbortController();
+  const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
+  const connectors = new Map<string, Connector>();
+  for (const { definition, config } of options.rooms) {
+    connectors.set(definition.name, definition.create(config, createContext(definition, producer, options)));
+  }
+  const isFinite = new Map(options.rooms.map(({ definition }) => [definition.name, definition.isFinite]));
+
+  const runForever = async (name: string, connector: Connector): Promise<void> => {
+    for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
+      try {
+        await connector.check(stopping.signal);
+        await connector.run(stopping.signal);
+        if (isFinite.get(name) === true) return;
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        if (!isPipelineError(error) || error.action !== 'retry') throw error;
+        log.warn('connector does not reach its provider, trying again', { connector: name, error: messageOf(error) });
+        await clock.sleep(backoffMs(attempt), stopping.signal);
+      }
+    }
+  };
+
+  const guarded = (work: Promise<unknown>): Promise<void> =>
+    work.then(
+      () => {},
+      (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  const select = (finite: boolean) => [...connectors].filter(([name]) => isFinite.get(name) === finite);
+  let running: Promise<unknown> = Promise.resolve();
+  const started = Promise.all(select(true).map(([name, connector]) => runForever(name, connector))).then(() => {
+    running = Promise.all(select(false).map(([name, connector]) => guarded(runForever(name, connector))));
+  });
+  const first = guarded(started);
+  return {
+    connectors,
+    failed,
+    started: first,
+    stop: async () => {
+      stopping.abort();
+      await first;
+      await running;
+      await producer.close();
+    },
+  };
+}
+
+function createContext(
+  definition: ConnectorDefinition,
+  producer: Producer,
+  { kafka, serde, clock, log, metrics, physicalName }: ConnectingOptions,
+): ConnectorContext {
+  const { name, outputs } = definition;
+  return {
+    clock,
+    metrics,
+    log: log.for(name),
+    writable: () => producer.writable(),
+    emit: async (topic, key, value) => {
+      if (!outputs.some((output) => output.name === topic.name)) {
+        throw new PipelineError('INVARIANT_BROKEN', `${name} does not declare ${topic.name} as an output`);
+      }
+      const keyBytes = Buffer.from(key);
+      await producer.send(physicalName(topic.name), partitionOf(keyBytes, topic.partitions), {
+        timestampMs: clock.nowMs(),
+        key: keyBytes,
+        value: value === null ? null : serde.encode(topic, value),
+        headers: [],
+      });
+      metrics.add('connector_records_total', { connector: name });
+    },
+    read: async function* (topic) {
+      for await (const { partition, record } of readToEnd(kafka, physicalName(topic.name))) {
+        if (isTick(record.headers)) continue;
+        yield {
+          partition,
+          offset: record.offset,
+          key: record.key?.toString() ?? '',
+          value: record.value === null ? null : serde.decode(topic, record.value),
+        } satisfies StoredRecord<unknown>;
+      }
+    },
+  };
+}

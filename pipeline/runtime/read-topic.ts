@@ -1,0 +1,84 @@
+/** Reads a topic from its start to its present end, without a group and without a trace. */
+import type { Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import { isTick, readPosition } from '#pipeline/merge/position.ts';
+import type { SinkRecord } from '#pipeline/rooms.ts';
+import type { Serde } from '#pipeline/serde/serde.ts';
+import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
+import type { Topic } from '#schemas/topics.ts';
+
+export interface PlacedRecord {
+  readonly partition: number;
+  readonly record: KafkaRecord;
+}
+
+const MAX_WAITING = 20_000;
+
+/** Records of all partitions as they come; each partition in its order. Ends at the end that the topic had at the call. */
+export async function* readToEnd(kafka: Kafka, topic: string): AsyncGenerator<PlacedRecord> {
+  const admin = kafka.admin();
+  const ranges = await admin.offsets(topic).finally(() => admin.close());
+  const remaining = new Map(ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]));
+  const waiting: PlacedRecord[] = [];
+  let failure: Error | null = null;
+  let wake = () => {};
+  const fetcher = kafka.fetcher({
+    onRecords: (_, partition, records) => {
+      const end = remaining.get(partition);
+      if (end === undefined) return;
+      for (const record of records) if (record.offset < end) waiting.push({ partition, record });
+      if ((records.at(-1)?.offset ?? -1) >= end - 1) {
+        remaining.delete(partition);
+        fetcher.remove(topic, partition);
+      } else if (waiting.length > MAX_WAITING) fetcher.pause(topic, partition);
+      wake();
+    },
+    onError: (_topic, _partition, error) => {
+      failure = error;
+      wake();
+    },
+  });
+  try {
+    for (const { partition, start } of ranges) if (remaining.has(partition)) fetcher.add(topic, partition, start);
+    while (remaining.size > 0 || waiting.length > 0) {
+      if (failure !== null) throw failure;
+      const batch = waiting.splice(0);
+      for (const partition of remaining.keys()) fetcher.resume(topic, partition);
+      if (batch.length === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (waiting.length > 0 || failure !== null || remaining.size === 0) resolve();
+        });
+      }
+      yield* batch;
+    }
+  } finally {
+    await fetcher.close();
+  }
+}
+
+/** Decoded records of a derived topic, without duplicates. */
+export async function* readDerived<S extends RecordSchema>(
+  kafka: Kafka,
+  serde: Serde,
+  topic: Topic<S>,
+  physicalName: string,
+): AsyncGenerator<SinkRecord<ValueOf<S>>> {
+  const seen = new Map<string, number>();
+  for await (const { partition, record } of readToEnd(kafka, physicalName)) {
+    if (record.value === null || isTick(record.headers)) continue;
+    const position = readPosition(record.headers, `${physicalName}/${partition}/${record.offset}`);
+    const channel = `${partition}/${position.writer}`;
+    if (position.sequence <= (seen.get(channel) ?? 0)) continue;
+    seen.set(channel, position.sequence);
+    yield {
+      topic,
+      partition,
+      offset: record.offset,
+      key: record.key?.toString() ?? '',
+      value: serde.decode(topic, record.value),
+      logTimeMs: record.timestampMs,
+      writer: position.writer,
+      sequence: position.sequence,
+    };
+  }
+}

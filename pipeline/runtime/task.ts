@@ -1,0 +1,177 @@
+/** A task: one sub-topology x one partition number. The way of one record: `accept` -> merge -> fold -> outputs. */
+import type { Clock } from '#pipeline/clock.ts';
+import { PipelineError } from '#pipeline/errors.ts';
+import type { KafkaRecord, Producer } from '#pipeline/kafka/types.ts';
+import { type Channel, channelName } from '#pipeline/merge/channel.ts';
+import { acceptTick, checkTail, derivedInbound, type Inbound, rawInbound } from '#pipeline/merge/inbound.ts';
+import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
+import { writerName } from '#pipeline/merge/position.ts';
+import type { Serde } from '#pipeline/serde/serde.ts';
+import type { StateBackend } from '#pipeline/state/backend.ts';
+import { createTaskState, type TaskState } from '#pipeline/state/task-state.ts';
+import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import type { Topic } from '#schemas/topics.ts';
+import { type CheckpointContents, readCheckpoint } from './checkpoint.ts';
+import { createFold } from './fold.ts';
+import type { Graph, GraphNode, TaskId } from './graph.ts';
+import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
+import type { Genesis } from './plan.ts';
+
+export interface TaskOptions {
+  readonly id: TaskId;
+  readonly graph: Graph;
+  readonly node: GraphNode;
+  readonly genesis: Genesis;
+  readonly serde: Serde;
+  readonly producer: Producer;
+  readonly backend: StateBackend;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly maxRecordBytes: number;
+  /** Logical to physical topic name: a shadow run or a test puts a prefix before it. */
+  readonly physicalName: (topic: string) => string;
+}
+
+export interface Task {
+  readonly id: TaskId;
+  readonly writer: string;
+  readonly inbounds: readonly Inbound[];
+  readonly state: TaskState;
+  readonly outputs: Outputs;
+  /** Inputs folded since genesis. */
+  readonly step: number;
+  readonly waiting: number;
+  accept(topic: string, partition: number, records: readonly KafkaRecord[]): void;
+  acceptControl(tick: ControlTick): void;
+  /** Folds at most `limit` records; returns how many. */
+  work(limit: number): number;
+  blocked(): Blocked | null;
+  /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
+  emitTick(repeat: boolean): void;
+  /** Throws SEQUENCE_GAP when the tail of an input is lost. */
+  checkTails(): void;
+  contents(): CheckpointContents;
+}
+
+const TAIL_LIMIT_MS = 120_000;
+
+export function createTask(options: TaskOptions): Task {
+  const { id, graph, node, genesis, metrics, clock } = options;
+  const state = createTaskState(options.backend);
+  const saved = readCheckpoint(state.meta, genesis.fingerprint);
+  const channels = graph.channels(id);
+  for (const channel of channels) {
+    channel.folded = saved?.channels[channelName(channel)] ?? { sequence: 0, digest: 0 };
+    channel.stored = { ...channel.folded };
+  }
+  const inbounds = createInbounds(channels, graph, genesis, saved);
+  const merge = new Merge(channels, saved?.lastKey ?? { logTimeMs: -1, rank: -1, order: -1 });
+  const outputs = createOutputs({
+    ...options,
+    task: id,
+    epoch: genesis.epoch,
+    controlTopic: node.controlTopic,
+    destinations: new Map(Object.entries(saved?.destinations ?? {})),
+  });
+  const fold = createFold({ ...options, dlqTopic: graph.dlqTopic, state, outputs });
+  const topicOf = new Map<string, Topic>(graph.topics.map((topic) => [topic.name, topic]));
+  const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
+  const byWriter = Map.groupBy(channels, ({ writer }) => writer);
+  let step = saved?.step ?? 0;
+  let tickedMs = 0;
+
+  return {
+    id,
+    writer: writerName(id.subTopology, id.partition),
+    inbounds,
+    state,
+    outputs,
+    get step() {
+      return step;
+    },
+    get waiting() {
+      return merge.waiting;
+    },
+    accept: (topic, partition, records) => {
+      const inbound = inboundOf.get(`${topic}/${partition}`);
+      if (inbound === undefined) return;
+      let duplicates = 0;
+      for (const record of records) if (inbound.accept(record)) duplicates += 1;
+      if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: 'position' }, duplicates);
+    },
+    acceptControl: (tick) => {
+      if (tick.epoch !== genesis.epoch) return;
+      for (const channel of byWriter.get(tick.writer) ?? []) {
+        const sequence = tick.sequences[`${channel.topic}/${channel.partition}`] ?? 0;
+        acceptTick(channel, tick.logTimeMs, sequence, clock.nowMs());
+      }
+    },
+    work: (limit) => {
+      let count = 0;
+      for (; count < limit; count += 1) {
+        const taken = merge.next();
+        if (taken === null) break;
+        const { channel, record } = taken;
+        inboundOf
+          .get(`${channel.topic}/${channel.partition}`)
+          ?.release((record.key?.length ?? 0) + (record.value?.length ?? 0));
+        channel.folded = { sequence: record.order, digest: record.digest };
+        step += 1;
+        const topic = topicOf.get(channel.topic);
+        if (topic === undefined) throw new PipelineError('INVARIANT_BROKEN', `no topic ${channel.topic}`);
+        const at = channel.writer === '' ? record.offset : `${channel.writer}:${record.order}`;
+        fold({
+          topic,
+          key: record.key,
+          value: record.value,
+          logTimeMs: record.logTimeMs,
+          place: `${channel.topic}/${channel.partition}/${at}`,
+        });
+      }
+      if (count > 0) metrics.add('task_records_total', { subtopology: id.subTopology }, count);
+      return count;
+    },
+    blocked: () => merge.blocked(),
+    emitTick: (repeat) => {
+      const bound = merge.bound();
+      if (bound <= tickedMs && !(repeat && bound > 0)) return;
+      tickedMs = Math.max(tickedMs, bound);
+      outputs.tick(tickedMs);
+      metrics.add('ticks_total', { kind: 'derived' });
+    },
+    checkTails: () => {
+      for (const channel of channels) checkTail(channel, clock.nowMs(), TAIL_LIMIT_MS);
+    },
+    contents: () => ({
+      fingerprint: genesis.fingerprint,
+      epoch: genesis.epoch,
+      step,
+      lastKey: merge.lastKey,
+      inputs: Object.fromEntries(
+        inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound.resumePoint()]),
+      ),
+      channels: Object.fromEntries(channels.map((channel) => [channelName(channel), channel.folded])),
+      destinations: Object.fromEntries([...outputs.destinations].map(([name, last]) => [name, { ...last }])),
+    }),
+  };
+}
+
+function createInbounds(
+  channels: readonly Channel[],
+  graph: Graph,
+  genesis: Genesis,
+  saved: CheckpointContents | null,
+): readonly Inbound[] {
+  const groups = Map.groupBy(channels, ({ topic, partition }) => `${topic}/${partition}`);
+  return [...groups].map(([name, group]) => {
+    const [first] = group;
+    if (first === undefined) throw new PipelineError('INVARIANT_BROKEN', `${name}: no channels`);
+    const resume = saved?.inputs[name];
+    if (first.writer !== '') {
+      const { topic, partition } = first;
+      return derivedInbound({ topic, partition, channels: group, resumeOffset: resume?.offset ?? 0, epoch: genesis.epoch });
+    }
+    const start = first.topic === graph.planTopic.name ? 0 : (genesis.startOffsets.get(name) ?? 0);
+    return rawInbound(first, resume ?? { offset: start, maximumMs: 0, digest: 0 });
+  });
+}

@@ -1,0 +1,66 @@
+/**
+ * Ticks on raw, fact and plan partitions: small records that readers append, on demand, when a record waits for them.
+ * The broker's append time makes one a proof that nothing earlier can follow (engine rules, 5.1).
+ *
+ * A record that waits anywhere will, on its way down, be waited for against every raw partition. So one wish ticks all that
+ * are behind it, in one request, instead of one hop after the other.
+ */
+import type { Clock } from '#pipeline/clock.ts';
+import type { Producer } from '#pipeline/kafka/types.ts';
+import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+
+export interface Ticker {
+  /** A record or tick was seen. */
+  seen(topic: string, partition: number, timestampMs: number): void;
+  /** Something waits for proof that no partition has anything up to this log time. */
+  want(logTimeMs: number): void;
+}
+
+interface PartitionTime {
+  readonly topic: string;
+  readonly partition: number;
+  /** Greatest append time seen. */
+  maximumMs: number;
+  /** Wall clock of the last record or tick, seen or asked for. */
+  activeAtMs: number;
+}
+
+const HEADERS = [[TICK_HEADER, Buffer.alloc(0)]] as const;
+
+export function createTicker(options: {
+  /** Physical names. */
+  partitions: readonly { readonly topic: string; readonly partition: number }[];
+  producer: Producer;
+  clock: Clock;
+  metrics: Metrics;
+  /** A partition is left alone for this long after its last record or tick. */
+  intervalMs: number;
+}): Ticker {
+  const { producer, clock, metrics, intervalMs } = options;
+  const times = new Map<string, PartitionTime>(
+    options.partitions.map(({ topic, partition }) => [
+      `${topic}/${partition}`,
+      { topic, partition, maximumMs: 0, activeAtMs: 0 },
+    ]),
+  );
+  return {
+    seen: (topic, partition, timestampMs) => {
+      const time = times.get(`${topic}/${partition}`);
+      if (time === undefined) return;
+      time.maximumMs = Math.max(time.maximumMs, timestampMs);
+      time.activeAtMs = clock.nowMs();
+    },
+    want: (logTimeMs) => {
+      const nowMs = clock.nowMs();
+      // Within the same millisecond a tick would prove nothing: others of that millisecond may follow it.
+      if (nowMs <= logTimeMs) return;
+      for (const time of times.values()) {
+        if (time.maximumMs > logTimeMs || nowMs - time.activeAtMs < intervalMs) continue;
+        time.activeAtMs = nowMs;
+        producer.append(time.topic, time.partition, { timestampMs: nowMs, key: null, value: null, headers: HEADERS });
+        metrics.add('ticks_total', { kind: 'raw' });
+      }
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/**
+ * Blocks of EVM chains into `chain.blocks` and `chain.transfers`.
+ *
+ * Follows the Ethereum JSON-RPC (execution-apis) and ERC-20. A block that cannot be read is put aside as a whole; a
+ * transaction, receipt or log that cannot be read is put aside alone.
+ */
+import { broadcast, defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { chainBlocks, chainTransfers, factsTokens, rawEvm } from '#schemas/topics.ts';
+import { learnToken, normalizeEvm, stores } from './logic.ts';
+
+export default defineProcessor({
+  name: 'normalize-evm',
+  summary: 'Turns EVM blocks and receipts into blocks and transfers',
+  stores,
+  inputs: [keyed(rawEvm, normalizeEvm), broadcast(factsTokens, learnToken)],
+  outputs: [chainBlocks, chainTransfers],
+});
