@@ -75,8 +75,10 @@ type Primitive = {
   string: string;
 };
 
-/** The TypeScript type of the values of a schema. */
-export type ValueOf<S> = S extends keyof Primitive
+/** The TypeScript type of the values of a schema; `unknown` for a schema that is not a literal. */
+export type ValueOf<S> = RecordSchema extends S ? unknown : LiteralValueOf<S>;
+
+type LiteralValueOf<S> = S extends keyof Primitive
   ? Primitive[S]
   : S extends { readonly logicalType: 'timestamp-millis' }
     ? number

@@ -1,9 +1,10 @@
 /** The graph of the application, and how it is drawn. */
+
+import { connectors } from '#connectors/registry.ts';
 import type { ConnectorDefinition, SinkDefinition } from '#pipeline/rooms.ts';
 import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
-import { connectors } from '#connectors/registry.ts';
-import { sinks } from '#sinks/registry.ts';
 import { dlq, planTopic, type Topic } from '#schemas/topics.ts';
+import { sinks } from '#sinks/registry.ts';
 import { subTopologies } from './sub-topologies.ts';
 
 export const graph: Graph = buildGraph({ subTopologies, planTopic, dlqTopic: dlq });
@@ -36,13 +37,15 @@ export function boxes(): readonly Box[] {
   });
   return [
     ...connectors.map(connector),
-    ...graph.nodes.map((node): Box => ({
-      kind: 'sub-topology',
-      name: node.name,
-      reads: names([...node.keyedInputs, ...node.broadcastInputs]),
-      writes: names(node.outputs.filter((topic) => topic !== graph.dlqTopic)),
-      detail: `${node.partitions} tasks: ${node.processors.map(({ name }) => name).join(' -> ')}`,
-    })),
+    ...graph.nodes.map(
+      (node): Box => ({
+        kind: 'sub-topology',
+        name: node.name,
+        reads: names([...node.keyedInputs, ...node.broadcastInputs]),
+        writes: names(node.outputs.filter((topic) => topic !== graph.dlqTopic)),
+        detail: `${node.partitions} tasks: ${node.processors.map(({ name }) => name).join(' -> ')}`,
+      }),
+    ),
     ...sinks.map(sink),
   ];
 }
@@ -56,7 +59,11 @@ export function drawGraph(form: GraphForm): string {
   if (form === 'text') return `${all.map(drawBox).join('\n')}\n`;
   const id = (name: string) => name.replaceAll(/[^a-z0-9]/g, '_');
   const shape = ({ kind, name }: Box) =>
-    kind === 'sub-topology' ? `${id(name)}["${name}"]` : kind === 'connector' ? `${id(name)}(["${name}"])` : `${id(name)}[/"${name}"/]`;
+    kind === 'sub-topology'
+      ? `${id(name)}["${name}"]`
+      : kind === 'connector'
+        ? `${id(name)}(["${name}"])`
+        : `${id(name)}[/"${name}"/]`;
   const topics = [...new Set(all.flatMap(({ reads, writes }) => [...reads, ...writes]))].sort();
   const lines = [
     'flowchart LR',

@@ -60,7 +60,9 @@ export interface Pipeline {
 
 /** The folders whose sources decide what comes out. */
 const root = new URL('..', import.meta.url).pathname;
-export const LOGIC_FOLDERS = ['schemas', 'pipeline', 'topology/processors'].map((folder) => join(root, folder));
+export const LOGIC_FOLDERS = ['schemas', 'pipeline', 'topology/processors'].map((folder) =>
+  join(root, folder),
+);
 
 /** Physical topics of a run: all topics and the control topics, with what each must be. */
 export function physicalTopics(physicalName: (topic: string) => string) {
@@ -76,7 +78,13 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const { log, dataDir, topicPrefix = '', clock = systemClock, metrics = createMetrics() } = options;
   const progress = options.onProgress ?? (() => {});
   const physicalName = (topic: string) => `${topicPrefix}${topic}`;
-  const kafka = await openKafka({ brokers: options.kafkaBrokers, clientId: 'baleen', log: log.for('kafka'), clock, metrics });
+  const kafka = await openKafka({
+    brokers: options.kafkaBrokers,
+    clientId: 'baleen',
+    log: log.for('kafka'),
+    clock,
+    metrics,
+  });
   try {
     const admin = kafka.admin();
     const created = await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
@@ -84,10 +92,19 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     const serde = await openSerde({ registryUrl: options.registryUrl, topics });
     progress(`${topics.length} schemas registered`);
     const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
-    const genesis = await openPlan({ kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock });
+    const genesis = await openPlan({
+      kafka,
+      serde,
+      graph,
+      topic: planTopic,
+      physicalName,
+      fingerprint: version,
+      clock,
+    });
     const common = { kafka, serde, clock, metrics, log, physicalName };
     // A new plan means new topics: state of older ones would not fit.
-    if (created.includes(physicalName(planTopic.name))) await rm(join(dataDir, 'state'), { recursive: true, force: true });
+    if (created.includes(physicalName(planTopic.name)))
+      await rm(join(dataDir, 'state'), { recursive: true, force: true });
     const processing = await startProcessing({
       ...common,
       graph,

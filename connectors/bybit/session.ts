@@ -86,8 +86,9 @@ export function openSession(options: {
     const request = requests.answer(ack.requestId, ack.op);
     const asked = request?.topics ?? [];
     const isResnapshot = asked.some((topic) => resnapshots.has(topic));
-    if (!ack.isSuccess && isResnapshot) return end('a new snapshot was refused');
-    if (!ack.isSuccess) {
+    if (!ack.isSuccess && isResnapshot) {
+      end('a new snapshot was refused');
+    } else if (!ack.isSuccess) {
       const topic = refusedTopic(ack.message, topics) ?? (asked.length === 1 ? asked[0] : undefined);
       if (topic === undefined) isUnclear = true;
       else refused.add(topic);
@@ -123,15 +124,16 @@ export function openSession(options: {
   const watch = (): void => {
     if (isPaused || socket.readyState !== WebSocket.OPEN) return;
     const now = clock.nowMs();
-    if (isPongDue && now - lastPingMs >= limits.pongTimeoutMs) return end('no pong');
-    if (expectsData && now - lastDataMs >= limits.silenceMs) return end('no data');
-    if (requests.oldestMs() !== null && now - (requests.oldestMs() ?? now) >= limits.pongTimeoutMs) {
-      return end('a subscription was not answered');
+    const askedMs = requests.oldestMs();
+    if (isPongDue && now - lastPingMs >= limits.pongTimeoutMs) end('no pong');
+    else if (expectsData && now - lastDataMs >= limits.silenceMs) end('no data');
+    else if (askedMs !== null && now - askedMs >= limits.pongTimeoutMs)
+      end('a subscription was not answered');
+    else if (!isPongDue && now - lastPingMs >= limits.pingIntervalMs) {
+      isPongDue = true;
+      lastPingMs = now;
+      send({ op: 'ping' });
     }
-    if (isPongDue || now - lastPingMs < limits.pingIntervalMs) return;
-    isPongDue = true;
-    lastPingMs = now;
-    send({ op: 'ping' });
   };
 
   socket.on('open', () => {

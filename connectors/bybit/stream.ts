@@ -132,7 +132,11 @@ export function createStream(options: {
         const waitMs = waitAfter(end, attempt);
         attempt += 1;
         context.metrics.add('connector_reconnects_total', { connector: 'bybit' });
-        log.warn('connection ended; connecting again', { url: printableUrl(url), reason: end.reason, waitMs });
+        log.warn('connection ended; connecting again', {
+          url: printableUrl(url),
+          reason: end.reason,
+          waitMs,
+        });
         await context.clock.sleep(waitMs, signal);
       }
       if (topics.length === 0) {
@@ -144,7 +148,7 @@ export function createStream(options: {
     },
     isIdle: () =>
       unacknowledged.size === 0 &&
-      (topics.length === 0 || (session !== null && session.isSubscribed() && !session.isPaused())),
+      (topics.length === 0 || (session?.isSubscribed() === true && !session.isPaused())),
     detail: () => `${category}: ${stateOf(session)}, ${topics.length} topics, ${frames} frames`,
   };
 }

@@ -40,6 +40,12 @@ export interface FetchOptions {
 /** A receipts answer is as final a moment later as it is now, more often than not: the first retry comes soon. */
 const RECEIPT_RETRY_MS = 50;
 const METHOD_MISSING = -32601;
+/**
+ * A node that refused the receipts of so many blocks in a row does not keep any: it is asked once for each further
+ * block, and with patience for every 16th, in case it was only behind.
+ */
+const REFUSALS_BELIEVED = 3;
+const PATIENT_EVERY = 16;
 
 const hex = (number: number) => `0x${number.toString(16)}`;
 
@@ -52,6 +58,7 @@ export function createBlockFetcher(parts: {
   signal: AbortSignal;
 }): BlockFetcher {
   const { rpc, options, clock, log, signal } = parts;
+  let refusalsInRow = 0;
 
   const pause = async (ms: number): Promise<void> => {
     await clock.sleep(ms, signal);
@@ -76,16 +83,20 @@ export function createBlockFetcher(parts: {
     maxBytes: number,
   ): Promise<{ state: FetchedBlock['receipts']; bytes: Buffer | null }> {
     if (!options.receipts) return { state: 'unwanted', bytes: null };
+    const isPatient = refusalsInRow < REFUSALS_BELIEVED || refusalsInRow % PATIENT_EVERY === 0;
+    const attempts = isPatient ? options.receiptAttempts : 1;
     let state: FetchedBlock['receipts'] = 'missing';
-    for (let attempt = 0; attempt < options.receiptAttempts; attempt += 1) {
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
       if (attempt > 0) await pause(backoffMs(attempt - 1, RECEIPT_RETRY_MS));
       const answer = await ask('eth_getBlockReceipts', [hash], maxBytes);
       if (answer.kind === 'result' && isJsonArray(answer.bytes)) {
+        refusalsInRow = 0;
         return { state: 'present', bytes: answer.bytes };
       }
       state = answer.kind === 'error' || answer.kind === 'oversized' ? 'unavailable' : 'missing';
       if (answer.kind === 'oversized' || (answer.kind === 'error' && answer.code === METHOD_MISSING)) break;
     }
+    if (state === 'unavailable') refusalsInRow += 1;
     return { state, bytes: null };
   }
 

@@ -61,7 +61,8 @@ export default defineConnector({
         const current = createIntake({ context, ackTimeoutMs: settings.ackTimeoutMs, stopped: signal });
         const server = newServer(settings, {
           accept: (body) => current.accept(body),
-          onRefused: (reason) => context.metrics.add('connector_refused_total', { connector: 'helius', reason }),
+          onRefused: (reason) =>
+            context.metrics.add('connector_refused_total', { connector: 'helius', reason }),
         });
         intake = current;
         const bound = await listenNear(server, host, port);
@@ -73,6 +74,7 @@ export default defineConnector({
         await untilAborted(signal);
         url = null;
         await closeWithin(server, () => context.clock.sleep(CLOSE_PATIENCE_MS));
+        await current.settled();
       },
       status: () => ({
         isIdle: url !== null && intake !== null && intake.pendingCount === 0,
@@ -112,7 +114,8 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
       { facts: { host, port }, cause },
     );
   }
-  return server.addresses()[0]?.port ?? port;
+  const address = server.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
 }
 
 async function closeWithin(server: FastifyInstance, patience: () => Promise<void>): Promise<void> {

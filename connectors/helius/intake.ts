@@ -10,6 +10,8 @@ const STOP_PATIENCE_MS = 3_000;
 export interface Intake {
   /** True once Kafka holds the record; false when it cannot within the time, or a stop is asked for. Never rejects. */
   accept(body: Buffer): Promise<boolean>;
+  /** Resolves when nothing is on its way any more. */
+  settled(): Promise<void>;
   /** Records on their way, also those whose request was answered with 503 because it took too long. */
   readonly pendingCount: number;
   readonly acceptedCount: number;
@@ -23,7 +25,7 @@ export function createIntake(options: {
 }): Intake {
   const { context, ackTimeoutMs, stopped } = options;
   const { clock, log, metrics } = context;
-  let pendingCount = 0;
+  const pending = new Set<Promise<boolean>>();
   let acceptedCount = 0;
 
   const deliver = async (body: Buffer, isLate: AbortSignal): Promise<boolean> => {
@@ -46,15 +48,13 @@ export function createIntake(options: {
     async accept(body) {
       const answered = new AbortController();
       const late = new AbortController();
-      pendingCount += 1;
       const delivered = deliver(body, late.signal)
         .catch((error: unknown) => {
           log.error('a delivery could not be written to Kafka', { error: messageOf(error) });
           return false;
         })
-        .finally(() => {
-          pendingCount -= 1;
-        });
+        .finally(() => pending.delete(delivered));
+      pending.add(delivered);
       // A record may still get through after the 503; the repeated delivery is then dropped by its signature.
       const isDelivered = await Promise.race([
         delivered,
@@ -67,8 +67,11 @@ export function createIntake(options: {
       late.abort();
       return isDelivered;
     },
+    async settled() {
+      await Promise.all(pending);
+    },
     get pendingCount() {
-      return pendingCount;
+      return pending.size;
     },
     get acceptedCount() {
       return acceptedCount;

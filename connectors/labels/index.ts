@@ -23,11 +23,9 @@ const config = z.strictObject({
   /** Absolute paths; of equal claims the file named first wins. */
   files: z
     .array(
-      z
-        .string()
-        .regex(/^\/.*\.(csv|jsonl)(\.gz)?$/, {
-          error: 'expected an absolute path to .csv or .jsonl, or either with .gz',
-        }),
+      z.string().regex(/^\/.*\.(csv|jsonl)(\.gz)?$/, {
+        error: 'expected an absolute path to .csv or .jsonl, or either with .gz',
+      }),
     )
     .default([]),
 });

@@ -50,7 +50,14 @@ export default defineConnector({
     return {
       check: async () => {},
       async run(signal) {
-        const done = await publishFacts({ context, connector: 'rules', topic: factsRules, facts, withdraw: true, signal });
+        const done = await publishFacts({
+          context,
+          connector: 'rules',
+          topic: factsRules,
+          facts,
+          withdraw: true,
+          signal,
+        });
         isDone = done.isComplete;
         detail = `${facts.size} rules; ${done.written} written, ${done.withdrawn} withdrawn`;
         context.log.info('rules published', { ...done });

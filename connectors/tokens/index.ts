@@ -42,7 +42,14 @@ export default defineConnector({
     return {
       check: async () => {},
       async run(signal) {
-        const done = await publishFacts({ context, connector: 'tokens', topic: factsTokens, facts, withdraw: true, signal });
+        const done = await publishFacts({
+          context,
+          connector: 'tokens',
+          topic: factsTokens,
+          facts,
+          withdraw: true,
+          signal,
+        });
         isDone = done.isComplete;
         detail = `${facts.size} tokens; ${done.written} written, ${done.withdrawn} withdrawn`;
         context.log.info('tokens published', { ...done });

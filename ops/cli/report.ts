@@ -71,7 +71,9 @@ export async function makeReport(options: {
     return idOf(topic, serde, bytes);
   };
   for (const topic of topics) {
-    found[topic.name] = await readTopic(kafka, physicalName(topic.name), topic, (bytes) => onValue(topic, bytes));
+    found[topic.name] = await readTopic(kafka, physicalName(topic.name), topic, (bytes) =>
+      onValue(topic, bytes),
+    );
   }
   return {
     topics: found,

@@ -1,6 +1,8 @@
 /** `baleen up`: services, simulator when there are no live providers, pipeline, and what comes of it on the screen. */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { type Services, startServices } from '#ops/local/services.ts';
+import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf, printableUrl } from '#pipeline/errors.ts';
 import type { SinkRecord } from '#pipeline/rooms.ts';
@@ -8,8 +10,6 @@ import { createLog, type Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import type { Alert } from '#schemas/alert.ts';
 import { alerts } from '#schemas/topics.ts';
-import { type Services, startServices } from '#ops/local/services.ts';
-import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { openPipeline, type Pipeline } from '#topology/main.ts';
 import { createDisplay, type Display } from './display.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
@@ -74,7 +74,10 @@ async function run(context: {
 
   const simulator = await simulate(context, preview.simulated);
   if (simulator !== null) opened.push(() => simulator.close());
-  const settings = await buildSettings({ ...options.sources, provided: provide(options, services, simulator) });
+  const settings = await buildSettings({
+    ...options.sources,
+    provided: provide(options, services, simulator),
+  });
 
   const metrics = createMetrics();
   const watch = watchAlerts(display, clock);
@@ -106,10 +109,7 @@ async function run(context: {
   const stopSummary = summarise(pipeline, display, clock, watch);
   opened.push(async () => stopSummary());
   await Promise.race([connected, aborted(signal)]);
-  if (simulator !== null) {
-    const url = pipeline.connectors.get('helius')?.status().url;
-    if (url !== undefined) simulator.setHelius({ url, authorization: SIMULATED_AUTHORIZATION });
-  }
+  if (simulator !== null) await aimWebhooks(simulator, pipeline, clock, signal);
   display.note('running; Ctrl-C stops everything');
 
   if (options.exitWhenDone && simulator !== null) await untilDone(pipeline, simulator, clock, signal);
@@ -137,9 +137,22 @@ async function simulate(
     ...(options.worldBlocks === null ? {} : { worldBlocks: options.worldBlocks }),
     ...(options.eventsPerSecond === null ? {} : { eventsPerSecond: options.eventsPerSecond }),
   });
-  const what = options.recordings === null ? `a seeded world (seed ${options.seed})` : `recordings of ${options.recordings}`;
+  const what =
+    options.recordings === null
+      ? `a seeded world (seed ${options.seed})`
+      : `recordings of ${options.recordings}`;
   display.service('providers', 'ready', what, clock.nowMs() - startedMs);
   return simulator;
+}
+
+/** The webhook door is open a moment after its connector was started. */
+async function aimWebhooks(simulator: Simulator, pipeline: Pipeline, clock: Clock, signal: AbortSignal): Promise<void> {
+  const helius = pipeline.connectors.get('helius');
+  while (helius !== undefined && !signal.aborted) {
+    const { url } = helius.status();
+    if (url !== undefined) return simulator.setHelius({ url, authorization: SIMULATED_AUTHORIZATION });
+    await clock.sleep(20, signal);
+  }
 }
 
 /** What rooms need and only this run knows: addresses of what was started. File and environment win over it. */
@@ -211,16 +224,29 @@ function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: Wa
   return clock.every(SUMMARY_MS * 4, () => {
     const folded = pipeline.processing.tasks.reduce((sum, task) => sum + task.step, 0);
     const nowMs = clock.nowMs();
-    const recordsPerSecond = lastFolded === 0 ? 0 : ((folded - lastFolded) * 1000) / Math.max(1, nowMs - lastMs);
+    const recordsPerSecond =
+      lastFolded === 0 ? 0 : ((folded - lastFolded) * 1000) / Math.max(1, nowMs - lastMs);
     lastFolded = folded;
     lastMs = nowMs;
-    const waiting = [...pipeline.connectors].map(([name, connector]) => `${name} ${connector.status().detail}`);
-    display.summary({ recordsPerSecond, lag: pipeline.processing.lag(), alerts: watch.count(), waiting: waiting.join('; ') });
+    const waiting = [...pipeline.connectors].map(
+      ([name, connector]) => `${name} ${connector.status().detail}`,
+    );
+    display.summary({
+      recordsPerSecond,
+      lag: pipeline.processing.lag(),
+      alerts: watch.count(),
+      waiting: waiting.join('; '),
+    });
   });
 }
 
 /** Everything was delivered by the providers, received, folded and taken out; seen twice, a poll apart. */
-async function untilDone(pipeline: Pipeline, simulator: Simulator, clock: Clock, signal: AbortSignal): Promise<void> {
+async function untilDone(
+  pipeline: Pipeline,
+  simulator: Simulator,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   for (let seen = 0; seen < 2 && !signal.aborted; ) {
     await clock.sleep(DRAIN_POLL_MS, signal);
     seen = simulator.isDone() && (await pipeline.isDrained()) ? seen + 1 : 0;
@@ -246,7 +272,9 @@ async function report(
   const path = resolve(options.report ?? 'report.json');
   await writeFile(path, `${JSON.stringify(made, null, 2)}\n`);
   const total = Object.values(made.alerts).reduce((sum, count) => sum + count, 0);
-  display.note(`${made.blocks} blocks, ${made.transactions} transactions, ${total} alerts; report in ${path}`);
+  display.note(
+    `${made.blocks} blocks, ${made.transactions} transactions, ${total} alerts; report in ${path}`,
+  );
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -13,10 +13,13 @@ export const COMPOSE_ADDRESSES: Readonly<Record<ServiceName, string>> = {
 
 export const COMPOSE_FILE = join(import.meta.dirname, '..', '..', 'docker-compose.kafka.yml');
 
-/** Whether a daemon answers within 2 s. */
+/** Whether a daemon answers within 2 s, and the compose plugin is there. */
 export async function dockerAnswers(signal?: AbortSignal): Promise<boolean> {
-  const { code } = await run('docker', ['info', '--format', '{{.ServerVersion}}'], { signal, timeoutMs: 2_000 });
-  return code === 0;
+  const answers = async (args: readonly string[]): Promise<boolean> =>
+    (await run('docker', args, { signal, timeoutMs: 2_000 })).code === 0;
+  return (
+    (await answers(['info', '--format', '{{.ServerVersion}}'])) && (await answers(['compose', 'version']))
+  );
 }
 
 /** Starts the named services and waits for their health checks; images may be fetched first. */

@@ -50,11 +50,7 @@ rootLogger.appenderRef.c.ref=C
 `;
 
 /** The content of `server.properties`. */
-export function renderProperties(options: {
-  port: number;
-  controllerPort: number;
-  logDir: string;
-}): string {
+export function renderProperties(options: { port: number; controllerPort: number; logDir: string }): string {
   const properties: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -147,8 +143,7 @@ export function kafkaPlan(options: {
   };
 }
 
-const loggingFlag = (home: string): string =>
-  `-Dlog4j2.configurationFile=${join(home, 'log4j2.properties')}`;
+const loggingFlag = (home: string): string => `-Dlog4j2.configurationFile=${join(home, 'log4j2.properties')}`;
 
 function archivePath(cacheDir: string, java: Java, classPath: string): string {
   const key = createHash('sha256').update(`${java.command}\n${java.version}\n${classPath}`).digest('hex');

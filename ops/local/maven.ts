@@ -36,15 +36,20 @@ export const kafkaJars = (fetch: Fetch): Promise<string> =>
 
 /** The folder with the registry's runner jar. Throws SERVICE_FAILED. */
 export const registryFiles = (fetch: Fetch): Promise<string> =>
-  once(registryDir(fetch.cacheDir), fetch, `schema registry ${REGISTRY_VERSION}, 109 MB, once`, async (into) => {
-    const archive = join(into, 'registry.tar.gz');
-    const artifact = `io.apicurio:apicurio-registry-app:${REGISTRY_VERSION}:tar.gz:all`;
-    const goal = [`${PLUGIN}:get`, `-Dartifact=${artifact}`, '-Dtransitive=false', `-Ddest=${archive}`];
-    check('the schema registry', await maven(goal, into, fetch.signal));
-    const unpacked = await run('tar', ['-xzf', archive, '-C', into], { signal: fetch.signal });
-    check('the schema registry', unpacked, 'tar');
-    rmSync(archive);
-  });
+  once(
+    registryDir(fetch.cacheDir),
+    fetch,
+    `schema registry ${REGISTRY_VERSION}, 109 MB, once`,
+    async (into) => {
+      const archive = join(into, 'registry.tar.gz');
+      const artifact = `io.apicurio:apicurio-registry-app:${REGISTRY_VERSION}:tar.gz:all`;
+      const goal = [`${PLUGIN}:get`, `-Dartifact=${artifact}`, '-Dtransitive=false', `-Ddest=${archive}`];
+      check('the schema registry', await maven(goal, into, fetch.signal));
+      const unpacked = await run('tar', ['-xzf', archive, '-C', into], { signal: fetch.signal });
+      check('the schema registry', unpacked, 'tar');
+      rmSync(archive);
+    },
+  );
 
 // Two Maven processes must not write the same local repository, so fetches wait for each other.
 let queue: Promise<unknown> = Promise.resolve();

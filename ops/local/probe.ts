@@ -15,12 +15,20 @@ const NODE_MINIMUM = 26;
 
 /** Looks at all tools side by side; never throws, except with the reason of an aborted signal. */
 export const probeTools = (signal?: AbortSignal): Promise<ToolReport[]> =>
-  Promise.all([reportNode(), reportJava(signal), reportMaven(signal), reportTar(signal), reportDocker(signal)]);
+  Promise.all([
+    reportNode(),
+    reportJava(signal),
+    reportMaven(signal),
+    reportTar(signal),
+    reportDocker(signal),
+  ]);
 
 function reportNode(): ToolReport {
   const version = process.versions.node;
   const isUsable = Number(version.split('.')[0]) >= NODE_MINIMUM;
-  const detail = isUsable ? 'runs the pipeline' : `needs Node ${NODE_MINIMUM}: start with "npm start", which brings it`;
+  const detail = isUsable
+    ? 'runs the pipeline'
+    : `needs Node ${NODE_MINIMUM}: start with "npm start", which brings it`;
   return { tool: 'node', version, isUsable, detail };
 }
 

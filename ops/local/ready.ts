@@ -24,7 +24,8 @@ export async function checkKafka(broker: string, signal: AbortSignal): Promise<v
 export function parseBroker(broker: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:\s]+))(?::(\d{1,5}))?$/.exec(broker.trim());
   const host = match?.[1] ?? match?.[2];
-  if (host === undefined) throw new Error(`expected host:port, found ${JSON.stringify(broker.slice(0, 100))}`);
+  if (host === undefined)
+    throw new Error(`expected host:port, found ${JSON.stringify(broker.slice(0, 100))}`);
   return { host, port: Number(match?.[3] ?? 9092) };
 }
 
@@ -52,7 +53,7 @@ const ask = (host: string, port: number, request: Buffer, signal: AbortSignal): 
     };
     socket.once('connect', () => socket.write(request));
     socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk]);
+      received = Buffer.concat([received, typeof chunk === 'string' ? Buffer.from(chunk) : chunk]);
       if (received.length < 4) return;
       const size = received.readInt32BE(0);
       if (size < 8 || size > MAX_ANSWER_BYTES) return fail(new Error('that is not a Kafka broker'));

@@ -31,7 +31,9 @@ export function registryPlan(options: { dataDir: string; cacheDir: string; port:
       const java = await requireJava('the schema registry', signal);
       const files = await registryFiles({ cacheDir: options.cacheDir, onDownload, signal });
       mkdirSync(home, { recursive: true });
-      const settings = Object.entries(registrySettings(options.port)).map(([key, value]) => `-D${key}=${value}`);
+      const settings = Object.entries(registrySettings(options.port)).map(
+        ([key, value]) => `-D${key}=${value}`,
+      );
       const jar = join(files, `apicurio-registry-app-${REGISTRY_VERSION}-runner.jar`);
       return { command: java.command, args: [...JVM_FLAGS, ...settings, '-jar', jar], cwd: home };
     },

@@ -63,7 +63,11 @@ export async function startServices(options: ServiceOptions): Promise<Services> 
   const dataDir = resolve(options.dataDir ?? '.baleen');
   const cacheDir = resolve(options.cacheDir ?? CACHE_DIR);
   const { configured } = options;
-  const isConfigured = { kafka: configured.kafkaBrokers, registry: configured.registryUrl, postgres: configured.databaseUrl };
+  const isConfigured = {
+    kafka: configured.kafkaBrokers,
+    registry: configured.registryUrl,
+    postgres: configured.databaseUrl,
+  };
   const needed = ALL.filter((name) => isConfigured[name] === undefined);
   mkdirSync(dataDir, { recursive: true });
   const release = lockDirectory(dataDir);
@@ -108,7 +112,7 @@ async function usesDocker(
     if (await dockerAnswers(signal)) return true;
     throw new PipelineError(
       'SERVICE_FAILED',
-      'Docker was asked for, but no daemon answered "docker info" within 2 s: start it, or choose local services',
+      'Docker was asked for, but no daemon answered "docker info" within 2 s, or "docker compose" is missing: start or install it, or choose local services',
     );
   }
   const wantsKafka = needed.includes('kafka');
@@ -116,8 +120,7 @@ async function usesDocker(
   if (!wantsKafka && !wantsRegistry) return false;
   const java = await probeJava(signal);
   const hasJava = java !== null && java.major >= JAVA_MINIMUM;
-  const isCached =
-    (!wantsKafka || isKafkaCached(cacheDir)) && (!wantsRegistry || isRegistryCached(cacheDir));
+  const isCached = (!wantsKafka || isKafkaCached(cacheDir)) && (!wantsRegistry || isRegistryCached(cacheDir));
   const canFetch = isCached || (await run('mvn', ['-version'], { signal, timeoutMs: 30_000 })).code === 0;
   if (hasJava && canFetch) return false;
   // Without a daemon either, the local start says what to install.
@@ -163,7 +166,12 @@ async function startDocker(
   const report = (state: ServiceEvent['state']) => {
     for (const service of names) {
       const elapsedMs = Math.round(performance.now() - sinceMs);
-      options.onProgress({ service, state, detail: `Docker, ${printableAddress(addresses[service])}`, elapsedMs });
+      options.onProgress({
+        service,
+        state,
+        detail: `Docker, ${printableAddress(addresses[service])}`,
+        elapsedMs,
+      });
     }
   };
   report('starting');
@@ -243,7 +251,10 @@ function handle(parts: {
     if (docker.includes(name)) return composeRestart(name, closing.signal);
     const service = services.get(name);
     if (service === undefined) {
-      throw new PipelineError('SERVICE_FAILED', `${name} is configured, not ours: it cannot be restarted from here`);
+      throw new PipelineError(
+        'SERVICE_FAILED',
+        `${name} is configured, not ours: it cannot be restarted from here`,
+      );
     }
     await service.kill();
     await service.start(closing.signal);

@@ -81,7 +81,9 @@ const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 /** `detect-10` sorts after `detect-2`. */
 function compareWriters(a: string, b: string): number {
   const [cutA, cutB] = [a.lastIndexOf('-'), b.lastIndexOf('-')];
-  return byCodeUnits(a.slice(0, cutA), b.slice(0, cutB)) || Number(a.slice(cutA + 1)) - Number(b.slice(cutB + 1));
+  return (
+    byCodeUnits(a.slice(0, cutA), b.slice(0, cutB)) || Number(a.slice(cutA + 1)) - Number(b.slice(cutB + 1))
+  );
 }
 
 /** Ranks channels: `plan` first, then topic, partition, writer (engine rules, 3.2). Names are logical, so a shadow run agrees. */

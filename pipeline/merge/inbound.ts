@@ -172,7 +172,11 @@ export function derivedInbound(options: {
 export function acceptTick(channel: Channel, logTimeMs: number, sequence: number, nowMs: number): void {
   const pending = channel.pendingTick;
   if (pending === null || logTimeMs >= pending.logTimeMs) {
-    channel.pendingTick = { logTimeMs, sequence, sinceMs: pending?.sequence === sequence ? pending.sinceMs : nowMs };
+    channel.pendingTick = {
+      logTimeMs,
+      sequence,
+      sinceMs: pending?.sequence === sequence ? pending.sinceMs : nowMs,
+    };
   }
   applyPendingTick(channel);
 }

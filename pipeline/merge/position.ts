@@ -53,7 +53,12 @@ export const isTick = (headers: Headers): boolean => headers.length === 1 && hea
 const timeBytes = Buffer.alloc(8);
 
 /** Digest chained over (previous digest, log time, key, value). */
-export function nextDigest(previous: number, logTimeMs: number, key: Buffer | null, value: Buffer | null): number {
+export function nextDigest(
+  previous: number,
+  logTimeMs: number,
+  key: Buffer | null,
+  value: Buffer | null,
+): number {
   timeBytes.writeDoubleBE(logTimeMs);
   let digest = crc32(timeBytes, previous);
   if (key !== null) digest = crc32(key, digest);

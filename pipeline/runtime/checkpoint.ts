@@ -27,7 +27,12 @@ export interface CheckpointContents {
  * Takes a checkpoint of a task, if it did anything since `lastStep`. Folding may go on meanwhile: what is captured is
  * one moment between two records. Returns the step that is now safe.
  */
-export async function checkpoint(task: Task, lastStep: number, producer: Producer, metrics: Metrics): Promise<number> {
+export async function checkpoint(
+  task: Task,
+  lastStep: number,
+  producer: Producer,
+  metrics: Metrics,
+): Promise<number> {
   if (task.step === lastStep) return lastStep;
   // 1. One moment: contents and writes belong to the same step.
   const contents = task.contents();

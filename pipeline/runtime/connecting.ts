@@ -7,6 +7,8 @@ import type { Connector, ConnectorContext, ConnectorDefinition, StoredRecord } f
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
+import type { Topic } from '#schemas/topics.ts';
 import { partitionOf } from './partitioner.ts';
 import { readToEnd } from './read-topic.ts';
 
@@ -39,18 +41,21 @@ export function startConnecting(options: ConnectingOptions): Connecting {
   for (const { definition, config } of options.rooms) {
     connectors.set(definition.name, definition.create(config, createContext(definition, producer, options)));
   }
-  const isFinite = new Map(options.rooms.map(({ definition }) => [definition.name, definition.isFinite]));
+  const finite = new Map(options.rooms.map(({ definition }) => [definition.name, definition.isFinite]));
 
   const runForever = async (name: string, connector: Connector): Promise<void> => {
     for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
       try {
         await connector.check(stopping.signal);
         await connector.run(stopping.signal);
-        if (isFinite.get(name) === true) return;
+        if (finite.get(name) === true) return;
       } catch (error) {
         if (stopping.signal.aborted) return;
         if (!isPipelineError(error) || error.action !== 'retry') throw error;
-        log.warn('connector does not reach its provider, trying again', { connector: name, error: messageOf(error) });
+        log.warn('connector does not reach its provider, trying again', {
+          connector: name,
+          error: messageOf(error),
+        });
         await clock.sleep(backoffMs(attempt), stopping.signal);
       }
     }
@@ -61,11 +66,13 @@ export function startConnecting(options: ConnectingOptions): Connecting {
       () => {},
       (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))),
     );
-  const select = (finite: boolean) => [...connectors].filter(([name]) => isFinite.get(name) === finite);
+  const select = (wanted: boolean) => [...connectors].filter(([name]) => finite.get(name) === wanted);
   let running: Promise<unknown> = Promise.resolve();
-  const started = Promise.all(select(true).map(([name, connector]) => runForever(name, connector))).then(() => {
-    running = Promise.all(select(false).map(([name, connector]) => guarded(runForever(name, connector))));
-  });
+  const started = Promise.all(select(true).map(([name, connector]) => runForever(name, connector))).then(
+    () => {
+      running = Promise.all(select(false).map(([name, connector]) => guarded(runForever(name, connector))));
+    },
+  );
   const first = guarded(started);
   return {
     connectors,
@@ -102,18 +109,21 @@ function createContext(
         value: value === null ? null : serde.encode(topic, value),
         headers: [],
       });
-      metrics.add('connector_records_total', { connector: name });
     },
-    read: async function* (topic) {
-      for await (const { partition, record } of readToEnd(kafka, physicalName(topic.name))) {
-        if (isTick(record.headers)) continue;
-        yield {
-          partition,
-          offset: record.offset,
-          key: record.key?.toString() ?? '',
-          value: record.value === null ? null : serde.decode(topic, record.value),
-        } satisfies StoredRecord<unknown>;
-      }
-    },
+    read: (topic) => readStored(kafka, serde, topic, physicalName(topic.name)),
   };
+}
+
+async function* readStored<S extends RecordSchema>(
+  kafka: Kafka,
+  serde: Serde,
+  topic: Topic<S>,
+  physicalName: string,
+): AsyncGenerator<StoredRecord<ValueOf<S>>> {
+  for await (const { partition, record } of readToEnd(kafka, physicalName)) {
+    if (isTick(record.headers)) continue;
+    const place = { partition, offset: record.offset, key: record.key?.toString() ?? '' };
+    if (record.value === null) yield { ...place, value: null };
+    else yield { ...place, value: serde.decode(topic, record.value) };
+  }
 }

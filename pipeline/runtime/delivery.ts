@@ -68,7 +68,11 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
     // A sink that starts at the end takes each writer as it finds it.
     if (last === undefined) {
       const isFirst = !isFromEnd;
-      last = { ...base, sequence: isFirst ? 0 : sequence - 1, digest: isFirst ? formatDigest(0) : formatDigest(previousDigest) };
+      last = {
+        ...base,
+        sequence: isFirst ? 0 : sequence - 1,
+        digest: isFirst ? formatDigest(0) : formatDigest(previousDigest),
+      };
     }
     if (sequence <= last.sequence) {
       metrics.add('duplicates_dropped_total', { where: `sink:${name}` });
@@ -76,10 +80,16 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
     }
     if (sequence > last.sequence + 1) {
       metrics.add('gaps_total', { where: `sink:${name}` });
-      throw new PipelineError('SEQUENCE_GAP', `${place}: ${writer} jumps from ${last.sequence} to ${sequence}: records are lost; replay this topic`);
+      throw new PipelineError(
+        'SEQUENCE_GAP',
+        `${place}: ${writer} jumps from ${last.sequence} to ${sequence}: records are lost; replay this topic`,
+      );
     }
     if (formatDigest(previousDigest) !== last.digest) {
-      throw new PipelineError('STREAM_FORKED', `${place}: ${writer} wrote ${sequence} after other bytes than were delivered; compare with baleen replay`);
+      throw new PipelineError(
+        'STREAM_FORKED',
+        `${place}: ${writer} wrote ${sequence} after other bytes than were delivered; compare with baleen replay`,
+      );
     }
     const digest = formatDigest(nextDigest(previousDigest, record.timestampMs, record.key, record.value));
     const after = { ...base, sequence, digest };
@@ -119,9 +129,16 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
     waiting = [];
     isPaused = false;
     isFromEnd = state === null;
-    positions = new Map((state?.positions ?? []).map((position) => [`${position.topic}/${position.partition}/${position.writer}`, position]));
+    positions = new Map(
+      (state?.positions ?? []).map((position) => [
+        `${position.topic}/${position.partition}/${position.writer}`,
+        position,
+      ]),
+    );
     read = new Map();
-    const resume = new Map((state?.resume ?? []).map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]));
+    const resume = new Map(
+      (state?.resume ?? []).map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]),
+    );
     const own: Fetcher = kafka.fetcher({
       onRecords: (topic, partition, records) => {
         if (own !== fetcher || stopping.signal.aborted) return;
@@ -170,7 +187,8 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
           return;
         }
         if (!isPipelineError(error) || error.action !== 'retry') throw error;
-        if (attempt % 10 === 0) log.warn('sink does not take records, trying again', { sink: name, error: messageOf(error) });
+        if (attempt % 10 === 0)
+          log.warn('sink does not take records, trying again', { sink: name, error: messageOf(error) });
         metrics.add('sink_retries_total', { sink: name });
         await clock.sleep(backoffMs(attempt), stopping.signal);
         if (stopping.signal.aborted) return;
@@ -184,7 +202,8 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
         return await work();
       } catch (error) {
         if (!isPipelineError(error) || error.action !== 'retry') throw error;
-        if (attempt % 10 === 0) log.warn('sink does not answer, trying again', { sink: name, error: messageOf(error) });
+        if (attempt % 10 === 0)
+          log.warn('sink does not answer, trying again', { sink: name, error: messageOf(error) });
         await clock.sleep(backoffMs(attempt), stopping.signal);
       }
     }

@@ -32,8 +32,18 @@ describe('publishFacts', () => {
   test('writes only what is new or changed when it runs again', async () => {
     const memory = memoryConnectorContext();
     const { context } = memory;
-    await publishFacts({ context, connector: 'test', topic: factsRules, facts: table(rule('a', 1n), rule('b', 2n)) });
-    const again = { context, connector: 'test', topic: factsRules, facts: table(rule('a', 1n), rule('b', 9n), rule('c', 3n)) };
+    await publishFacts({
+      context,
+      connector: 'test',
+      topic: factsRules,
+      facts: table(rule('a', 1n), rule('b', 2n)),
+    });
+    const again = {
+      context,
+      connector: 'test',
+      topic: factsRules,
+      facts: table(rule('a', 1n), rule('b', 9n), rule('c', 3n)),
+    };
     expect(await publishFacts(again)).toMatchObject({ written: 2, unchanged: 1 });
     expect(memory.records(factsRules).map(({ key }) => key)).toEqual(['a', 'b', 'b', 'c']);
     expect(await publishFacts(again)).toMatchObject({ written: 0, unchanged: 3 });
@@ -42,7 +52,12 @@ describe('publishFacts', () => {
   test('withdraws missing keys only when it is asked to, and only once', async () => {
     const memory = memoryConnectorContext();
     const { context } = memory;
-    await publishFacts({ context, connector: 'test', topic: factsRules, facts: table(rule('a', 1n), rule('b', 2n)) });
+    await publishFacts({
+      context,
+      connector: 'test',
+      topic: factsRules,
+      facts: table(rule('a', 1n), rule('b', 2n)),
+    });
     const fewer = { context, connector: 'test', topic: factsRules, facts: table(rule('a', 1n)) };
     expect(await publishFacts(fewer)).toMatchObject({ withdrawn: 0 });
     expect(await publishFacts({ ...fewer, withdraw: true })).toMatchObject({ withdrawn: 1 });
@@ -55,9 +70,9 @@ describe('publishFacts', () => {
       ...memoryConnectorContext().context,
       emit: () => Promise.reject(new Error('refused')),
     };
-    await expect(publishFacts({ context, connector: 'test', topic: factsRules, facts: table(rule('a', 1n)) })).rejects.toThrow(
-      'refused',
-    );
+    await expect(
+      publishFacts({ context, connector: 'test', topic: factsRules, facts: table(rule('a', 1n)) }),
+    ).rejects.toThrow('refused');
   });
 
   test('stops between keys when it is aborted', async () => {

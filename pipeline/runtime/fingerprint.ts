@@ -13,7 +13,9 @@ export async function fingerprint(options: { graph: Graph; folders: readonly str
   hash.update(`node ${process.versions.node.split('.')[0]} v8 ${process.versions.v8}\n`);
   for (const { name, partitions, processors, outputs } of options.graph.nodes) {
     hash.update(`${name}/${partitions}: ${processors.map((processor) => processor.name).join()} -> `);
-    hash.update(`${outputs.map((topic) => `${topic.name}/${topic.partitions} ${JSON.stringify(topic.schema)}`).join()}\n`);
+    hash.update(
+      `${outputs.map((topic) => `${topic.name}/${topic.partitions} ${JSON.stringify(topic.schema)}`).join()}\n`,
+    );
   }
   for (const folder of options.folders) {
     for (const file of (await readdir(folder, { recursive: true })).sort()) {

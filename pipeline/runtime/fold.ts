@@ -60,7 +60,11 @@ export function createFold(options: {
     }
   }
 
-  const putAside = (letter: Omit<DeadLetter, 'id' | 'eventTimeMs'>, origin: Topic, logTimeMs: number): void => {
+  const putAside = (
+    letter: Omit<DeadLetter, 'id' | 'eventTimeMs'>,
+    origin: Topic,
+    logTimeMs: number,
+  ): void => {
     metrics.add('dead_letters_total', { component: letter.component, code: letter.code });
     const id = `dlq:${letter.place}:${letter.component}`;
     const value: DeadLetter = { id, eventTimeMs: logTimeMs, ...letter };
@@ -77,14 +81,24 @@ export function createFold(options: {
       stores: step.stores,
       emit: (topic: Topic, outputKey: string, output: unknown) => {
         if (!processor.outputs.some(({ name }) => name === topic.name)) {
-          throw new PipelineError('INVARIANT_BROKEN', `${processor.name} does not declare ${topic.name} as an output`);
+          throw new PipelineError(
+            'INVARIANT_BROKEN',
+            `${processor.name} does not declare ${topic.name} as an output`,
+          );
         }
         const bytes = serde.encode(topic, output as never);
         outputs.checkSize(topic, Buffer.from(outputKey), bytes);
         emitted.push({ topic, key: outputKey, value: output, bytes });
       },
       reject: ({ part, code, reason, body }: Rejection) => {
-        rejected.push({ place: `${input.place}#${part}`, component: processor.name, code, reason, key, body });
+        rejected.push({
+          place: `${input.place}#${part}`,
+          component: processor.name,
+          code,
+          reason,
+          key,
+          body,
+        });
       },
       duplicate: () => {
         duplicates += 1;
@@ -99,7 +113,11 @@ export function createFold(options: {
       state.rollback();
       const code = isPipelineError(error) ? error.code : 'LOGIC_FAILED';
       const body = Buffer.from(input.value ?? '');
-      putAside({ place: input.place, component: processor.name, code, reason: messageOf(error), key, body }, input.topic, input.logTimeMs);
+      putAside(
+        { place: input.place, component: processor.name, code, reason: messageOf(error), key, body },
+        input.topic,
+        input.logTimeMs,
+      );
       return;
     }
     state.commit();
@@ -127,7 +145,18 @@ export function createFold(options: {
         if (!isPipelineError(error, 'VALUE_UNREADABLE')) throw error;
         const { place, logTimeMs } = input;
         const key = input.key?.toString() ?? '';
-        putAside({ place, component: node.name, code: error.code, reason: error.message, key, body: Buffer.from(input.value) }, input.topic, logTimeMs);
+        putAside(
+          {
+            place,
+            component: node.name,
+            code: error.code,
+            reason: error.message,
+            key,
+            body: Buffer.from(input.value),
+          },
+          input.topic,
+          logTimeMs,
+        );
         return;
       }
     }

@@ -59,7 +59,8 @@ export function buildGraph(options: {
     const own = Array.from({ length: node.partitions }, (_, partition) => writerName(node.name, partition));
     for (const topic of node.outputs) {
       writersOf.set(topic.name, [...(writersOf.get(topic.name) ?? []), ...own]);
-      if (topic.layer !== 'derived') problems.push(`${node.name} writes ${topic.name}: expected a derived topic, found ${topic.layer}`);
+      if (topic.layer !== 'derived')
+        problems.push(`${node.name} writes ${topic.name}: expected a derived topic, found ${topic.layer}`);
     }
   }
   const names = nodes.flatMap((node) => node.processors.map(({ name }) => name));
@@ -69,14 +70,18 @@ export function buildGraph(options: {
   for (const node of nodes) {
     for (const topic of [...node.keyedInputs, ...node.broadcastInputs]) {
       if (topic.layer === 'derived' && !writersOf.has(topic.name)) {
-        problems.push(`${node.name} reads ${topic.name}: nobody writes it; add a processor that does, or drop the input`);
+        problems.push(
+          `${node.name} reads ${topic.name}: nobody writes it; add a processor that does, or drop the input`,
+        );
       }
     }
   }
   problems.push(...cycles(nodes));
   if (problems.length > 0) throw new PipelineError('GRAPH_INVALID', problems.join('; '));
 
-  const topics = [...new Set(nodes.flatMap((node) => [...node.keyedInputs, ...node.broadcastInputs, ...node.outputs]))];
+  const topics = [
+    ...new Set(nodes.flatMap((node) => [...node.keyedInputs, ...node.broadcastInputs, ...node.outputs])),
+  ];
   const writers = (topic: Topic) => writersOf.get(topic.name) ?? [];
   const channelsOf = (topic: Topic, partition: number): Channel[] =>
     topic.layer === 'derived'
@@ -112,7 +117,9 @@ function toNode({ name, processors }: SubTopology, dlqTopic: Topic, problems: st
   const made = new Set(processors.flatMap((processor) => processor.outputs));
   const read = processors.flatMap((processor) => processor.inputs).filter(({ topic }) => !made.has(topic));
   const keyedInputs = [...new Set(read.filter(({ mode }) => mode === 'keyed').map(({ topic }) => topic))];
-  const broadcastInputs = [...new Set(read.filter(({ mode }) => mode === 'broadcast').map(({ topic }) => topic))];
+  const broadcastInputs = [
+    ...new Set(read.filter(({ mode }) => mode === 'broadcast').map(({ topic }) => topic)),
+  ];
   const counts = new Set(keyedInputs.map(({ partitions }) => partitions));
   if (counts.size !== 1) {
     problems.push(
@@ -122,10 +129,20 @@ function toNode({ name, processors }: SubTopology, dlqTopic: Topic, problems: st
   const partitions = keyedInputs[0]?.partitions ?? 1;
   for (const { topic } of processors.flatMap((processor) => processor.inputs)) {
     if (made.has(topic) && topic.partitions !== partitions) {
-      problems.push(`${name}: ${topic.name} stays in the task, so it needs ${partitions} partitions, found ${topic.partitions}`);
+      problems.push(
+        `${name}: ${topic.name} stays in the task, so it needs ${partitions} partitions, found ${topic.partitions}`,
+      );
     }
   }
-  return { name, processors, keyedInputs, broadcastInputs, outputs, partitions, controlTopic: controlTopicName(name) };
+  return {
+    name,
+    processors,
+    keyedInputs,
+    broadcastInputs,
+    outputs,
+    partitions,
+    controlTopic: controlTopicName(name),
+  };
 }
 
 /** All loops go through the outside: between processors the graph is acyclic. */
@@ -135,10 +152,13 @@ function cycles(nodes: readonly GraphNode[]): string[] {
     nodes.filter((node) => node.keyedInputs.includes(topic) || node.broadcastInputs.includes(topic));
   const visit = (node: GraphNode, path: readonly string[]): void => {
     if (path.includes(node.name)) {
-      problems.push(`cycle: ${[...path.slice(path.indexOf(node.name)), node.name].join(' -> ')}; go through a connector instead`);
+      problems.push(
+        `cycle: ${[...path.slice(path.indexOf(node.name)), node.name].join(' -> ')}; go through a connector instead`,
+      );
       return;
     }
-    for (const topic of node.outputs) for (const reader of readersOf(topic)) visit(reader, [...path, node.name]);
+    for (const topic of node.outputs)
+      for (const reader of readersOf(topic)) visit(reader, [...path, node.name]);
   };
   for (const node of nodes) visit(node, []);
   return [...new Set(problems)];

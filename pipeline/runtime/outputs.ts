@@ -1,7 +1,8 @@
 /** What a task writes: encoded in the fold, numbered without holes, queued in order. */
-import { writerName, formatPosition, nextDigest, POSITION_HEADER } from '#pipeline/merge/position.ts';
+
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Producer } from '#pipeline/kafka/types.ts';
+import { formatPosition, nextDigest, POSITION_HEADER, writerName } from '#pipeline/merge/position.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { TaskId } from './graph.ts';
 import { partitionOf } from './partitioner.ts';
@@ -57,7 +58,12 @@ export function createOutputs(options: {
         destinations.set(name, last);
       }
       last.sequence += 1;
-      const position = formatPosition({ writer, sequence: last.sequence, epoch, previousDigest: last.digest });
+      const position = formatPosition({
+        writer,
+        sequence: last.sequence,
+        epoch,
+        previousDigest: last.digest,
+      });
       last.digest = nextDigest(last.digest, logTimeMs, key, value);
       producer.append(physicalName(topic.name), partition, {
         timestampMs: logTimeMs,
@@ -95,7 +101,11 @@ export function readControlTick(bytes: Buffer | null): ControlTick | null {
     if (typeof value !== 'object' || value === null) return null;
     const { writer, epoch, logTimeMs, sequences } = value as Partial<ControlTick>;
     const isTick =
-      typeof writer === 'string' && typeof epoch === 'number' && typeof logTimeMs === 'number' && typeof sequences === 'object' && sequences !== null;
+      typeof writer === 'string' &&
+      typeof epoch === 'number' &&
+      typeof logTimeMs === 'number' &&
+      typeof sequences === 'object' &&
+      sequences !== null;
     return isTick ? { writer, epoch, logTimeMs, sequences } : null;
   } catch {
     return null;

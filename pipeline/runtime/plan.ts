@@ -6,8 +6,8 @@ import { isTick } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { Plan, plan } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
-import { readToEnd } from './read-topic.ts';
 import type { Graph } from './graph.ts';
+import { readToEnd } from './read-topic.ts';
 
 /** What the pipeline began with. */
 export interface Genesis {
@@ -68,13 +68,22 @@ export async function openPlan(options: {
       const atMs = clock.nowMs();
       const genesis: Plan = { kind: 'genesis', epoch: 1, fingerprint, startOffsets, atMs, note: null };
       const value = serde.encode(topic, genesis);
-      await producer.send(physicalName(topic.name), 0, { timestampMs: atMs, key: Buffer.from('genesis'), value, headers: [] });
+      await producer.send(physicalName(topic.name), 0, {
+        timestampMs: atMs,
+        key: Buffer.from('genesis'),
+        value,
+        headers: [],
+      });
     } finally {
       await producer.close();
       await admin.close();
     }
     const written = await firstGenesis(options);
-    if (written === null) throw new PipelineError('INVARIANT_BROKEN', `${topic.name}: the genesis was acknowledged but is not there`);
+    if (written === null)
+      throw new PipelineError(
+        'INVARIANT_BROKEN',
+        `${topic.name}: the genesis was acknowledged but is not there`,
+      );
     return written;
   }
 }

@@ -8,8 +8,8 @@ import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import { checkpoint } from './checkpoint.ts';
-import { commitLag } from './lag.ts';
 import type { Graph, TaskId } from './graph.ts';
+import { commitLag } from './lag.ts';
 import { readControlTick } from './outputs.ts';
 import type { Genesis } from './plan.ts';
 import { createTask, type Task } from './task.ts';
@@ -60,8 +60,17 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const tasks = await Promise.all(
     graph.tasks().map(async (id) => {
       const node = graph.nodes.find(({ name }) => name === id.subTopology);
-      if (node === undefined) throw new PipelineError('INVARIANT_BROKEN', `no sub-topology ${id.subTopology}`);
-      return createTask({ ...options, id, node, genesis, producer, backend: await options.openState(id), maxRecordBytes: MAX_RECORD_BYTES });
+      if (node === undefined)
+        throw new PipelineError('INVARIANT_BROKEN', `no sub-topology ${id.subTopology}`);
+      return createTask({
+        ...options,
+        id,
+        node,
+        genesis,
+        producer,
+        backend: await options.openState(id),
+        maxRecordBytes: MAX_RECORD_BYTES,
+      });
     }),
   );
 
@@ -78,7 +87,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   };
 
   // ---- who reads what
-  const inputs = new Map<string, { topic: string; partition: number; readers: Task[]; isPaused: boolean; endOffset: number }>();
+  const inputs = new Map<
+    string,
+    { topic: string; partition: number; readers: Task[]; isPaused: boolean; endOffset: number }
+  >();
   for (const task of tasks) {
     for (const { topic, partition } of task.inbounds) {
       const name = `${physicalName(topic)}/${partition}`;
@@ -101,14 +113,16 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
 
   // ---- input
   const fetcher = kafka.fetcher({
-    onRecords: (topic, partition, records, endOffset) => guard(() => {
-      if (control.has(topic)) takeControl(records);
-      else takeRecords(topic, partition, records, endOffset);
-      schedule();
-    }),
-    onError: (_topic, _partition, error) => guard(() => {
-      throw error;
-    }),
+    onRecords: (topic, partition, records, endOffset) =>
+      guard(() => {
+        if (control.has(topic)) takeControl(records);
+        else takeRecords(topic, partition, records, endOffset);
+        schedule();
+      }),
+    onError: (_topic, _partition, error) =>
+      guard(() => {
+        throw error;
+      }),
   });
 
   const takeControl = (records: readonly KafkaRecord[]): void => {
@@ -121,7 +135,12 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const inboundOf = (task: Task, topic: string, partition: number) =>
     task.inbounds.find((inbound) => inbound.topic === topic && inbound.partition === partition);
 
-  const takeRecords = (physical: string, partition: number, records: readonly KafkaRecord[], endOffset: number): void => {
+  const takeRecords = (
+    physical: string,
+    partition: number,
+    records: readonly KafkaRecord[],
+    endOffset: number,
+  ): void => {
     const input = inputs.get(`${physical}/${partition}`);
     const last = records.at(-1);
     if (input === undefined || last === undefined) return;
@@ -130,7 +149,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     ticker.seen(physical, partition, last.timestampMs);
     const inbounds = input.readers.flatMap((task) => inboundOf(task, input.topic, partition) ?? []);
     // Pausing a partition whose needed writer lies behind others would be a deadlock (engine rules, section 6).
-    if (inbounds.some(({ waitingBytes }) => waitingBytes > MAX_WAITING_BYTES) && inbounds.every((inbound) => inbound.canPause())) {
+    if (
+      inbounds.some(({ waitingBytes }) => waitingBytes > MAX_WAITING_BYTES) &&
+      inbounds.every((inbound) => inbound.canPause())
+    ) {
       input.isPaused = true;
       fetcher.pause(physical, partition);
     }
@@ -140,7 +162,11 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     for (const [name, input] of inputs) {
       if (!input.isPaused) continue;
       const inbounds = input.readers.flatMap((task) => inboundOf(task, input.topic, input.partition) ?? []);
-      if (inbounds.some(({ waitingBytes }) => waitingBytes > MAX_WAITING_BYTES / 2) && inbounds.every((inbound) => inbound.canPause())) continue;
+      if (
+        inbounds.some(({ waitingBytes }) => waitingBytes > MAX_WAITING_BYTES / 2) &&
+        inbounds.every((inbound) => inbound.canPause())
+      )
+        continue;
       input.isPaused = false;
       fetcher.resume(name.slice(0, name.lastIndexOf('/')), input.partition);
     }
@@ -197,28 +223,37 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     lookAgain();
   };
 
-  const stopRepeating = clock.every(REPEAT_TICK_MS, () => guard(() => {
-    for (const task of tasks) {
-      task.emitTick(true);
-      task.checkTails();
-    }
-  }));
+  const stopRepeating = clock.every(REPEAT_TICK_MS, () =>
+    guard(() => {
+      for (const task of tasks) {
+        task.emitTick(true);
+        task.checkTails();
+      }
+    }),
+  );
   void producer.acknowledged().catch(() => {});
 
   // ---- checkpoints
   const safeSteps = new Map(tasks.map((task) => [task, task.step]));
   const takeCheckpoints = async (): Promise<void> => {
-    for (const task of tasks) safeSteps.set(task, await checkpoint(task, safeSteps.get(task) ?? 0, producer, metrics));
+    for (const task of tasks)
+      safeSteps.set(task, await checkpoint(task, safeSteps.get(task) ?? 0, producer, metrics));
   };
   const stopping = new AbortController();
   const checkpoints = (async () => {
     for (let attempt = 0; !stopping.signal.aborted; ) {
-      await clock.sleep(attempt === 0 ? (options.checkpointMs ?? 1_000) : backoffMs(attempt), stopping.signal);
+      await clock.sleep(
+        attempt === 0 ? (options.checkpointMs ?? 1_000) : backoffMs(attempt),
+        stopping.signal,
+      );
       if (stopping.signal.aborted || !isRunning) return;
       try {
         await takeCheckpoints();
         attempt = 0;
-        if (options.lagGroup !== null) await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) => log.debug('lag not shown', { error }));
+        if (options.lagGroup !== null)
+          await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
+            log.debug('lag not shown', { error }),
+          );
       } catch (error) {
         guard(() => {
           throw error;
@@ -259,7 +294,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       cancelLook?.();
       await fetcher.close();
       await checkpoints;
-      if (wasRunning) await takeCheckpoints().catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
+      if (wasRunning)
+        await takeCheckpoints().catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
       await Promise.all([producer.close(), tickProducer.close()]);
       await Promise.all(tasks.map((task) => task.state.close()));
     },
@@ -276,7 +312,9 @@ async function isFolded(
       for (const { partition, end } of await admin.offsets(physical)) {
         const input = inputs.get(`${physical}/${partition}`);
         for (const task of input?.readers ?? []) {
-          const inbound = task.inbounds.find((one) => one.topic === input?.topic && one.partition === partition);
+          const inbound = task.inbounds.find(
+            (one) => one.topic === input?.topic && one.partition === partition,
+          );
           if (inbound !== undefined && inbound.nextOffset < end) return false;
         }
       }

@@ -17,7 +17,9 @@ const MAX_WAITING = 20_000;
 export async function* readToEnd(kafka: Kafka, topic: string): AsyncGenerator<PlacedRecord> {
   const admin = kafka.admin();
   const ranges = await admin.offsets(topic).finally(() => admin.close());
-  const remaining = new Map(ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]));
+  const remaining = new Map(
+    ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]),
+  );
   const waiting: PlacedRecord[] = [];
   let failure: Error | null = null;
   let wake = () => {};
@@ -38,7 +40,8 @@ export async function* readToEnd(kafka: Kafka, topic: string): AsyncGenerator<Pl
     },
   });
   try {
-    for (const { partition, start } of ranges) if (remaining.has(partition)) fetcher.add(topic, partition, start);
+    for (const { partition, start } of ranges)
+      if (remaining.has(partition)) fetcher.add(topic, partition, start);
     while (remaining.size > 0 || waiting.length > 0) {
       if (failure !== null) throw failure;
       const batch = waiting.splice(0);

@@ -41,6 +41,8 @@ export interface Task {
   /** Inputs folded since genesis. */
   readonly step: number;
   readonly waiting: number;
+  /** Nothing with a lower log time will be folded or written from now on. */
+  readonly boundMs: number;
   accept(topic: string, partition: number, records: readonly KafkaRecord[]): void;
   acceptControl(tick: ControlTick): void;
   /** Folds at most `limit` records; returns how many. */
@@ -91,6 +93,9 @@ export function createTask(options: TaskOptions): Task {
     },
     get waiting() {
       return merge.waiting;
+    },
+    get boundMs() {
+      return merge.bound();
     },
     accept: (topic, partition, records) => {
       const inbound = inboundOf.get(`${topic}/${partition}`);
@@ -169,7 +174,13 @@ function createInbounds(
     const resume = saved?.inputs[name];
     if (first.writer !== '') {
       const { topic, partition } = first;
-      return derivedInbound({ topic, partition, channels: group, resumeOffset: resume?.offset ?? 0, epoch: genesis.epoch });
+      return derivedInbound({
+        topic,
+        partition,
+        channels: group,
+        resumeOffset: resume?.offset ?? 0,
+        epoch: genesis.epoch,
+      });
     }
     const start = first.topic === graph.planTopic.name ? 0 : (genesis.startOffsets.get(name) ?? 0);
     return rawInbound(first, resume ?? { offset: start, maximumMs: 0, digest: 0 });

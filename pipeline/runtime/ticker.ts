@@ -58,7 +58,12 @@ export function createTicker(options: {
       for (const time of times.values()) {
         if (time.maximumMs > logTimeMs || nowMs - time.activeAtMs < intervalMs) continue;
         time.activeAtMs = nowMs;
-        producer.append(time.topic, time.partition, { timestampMs: nowMs, key: null, value: null, headers: HEADERS });
+        producer.append(time.topic, time.partition, {
+          timestampMs: nowMs,
+          key: null,
+          value: null,
+          headers: HEADERS,
+        });
         metrics.add('ticks_total', { kind: 'raw' });
       }
     },

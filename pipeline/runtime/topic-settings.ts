@@ -6,8 +6,16 @@ import type { Layer, Topic } from '#schemas/topics.ts';
 /** A full block with receipts is 1 to 5 MB of JSON: one raw record. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
-const APPEND_TIME = { 'message.timestamp.type': 'LogAppendTime', 'cleanup.policy': 'delete', 'retention.ms': '-1' };
-const WRITER_TIME = { 'message.timestamp.type': 'CreateTime', 'cleanup.policy': 'delete', 'retention.ms': '-1' };
+const APPEND_TIME = {
+  'message.timestamp.type': 'LogAppendTime',
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+};
+const WRITER_TIME = {
+  'message.timestamp.type': 'CreateTime',
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+};
 
 /** What must hold. A reader's tick is a proof only if the broker stamps it; retention counts from inherited, old log times. */
 const REQUIRED: Readonly<Record<Layer, Readonly<Record<string, string>>>> = {
@@ -20,7 +28,11 @@ const REQUIRED: Readonly<Record<Layer, Readonly<Record<string, string>>>> = {
 
 const CLUSTER_SETTINGS = { 'min.insync.replicas': '2', 'unclean.leader.election.enable': 'false' };
 
-export function topicSpec(topic: Pick<Topic, 'layer' | 'partitions'>, name: string, brokers: number): TopicSpec {
+export function topicSpec(
+  topic: Pick<Topic, 'layer' | 'partitions'>,
+  name: string,
+  brokers: number,
+): TopicSpec {
   const cluster = brokers >= 3 ? CLUSTER_SETTINGS : {};
   return {
     name,
@@ -49,10 +61,13 @@ export async function ensureTopics(
     const found = settings.get(spec.name) ?? {};
     const wrong = Object.entries(spec.settings)
       // More room than needed does no harm.
-      .filter(([name, value]) => name !== 'max.message.bytes' ? found[name] !== value : Number(found[name]) < Number(value))
+      .filter(([name, value]) =>
+        name !== 'max.message.bytes' ? found[name] !== value : Number(found[name]) < Number(value),
+      )
       .map(([name, value]) => `${spec.name}: ${name} must be ${value}, found ${found[name] ?? 'nothing'}`);
     const count = counts.get(spec.name);
-    if (count !== spec.partitions) wrong.push(`${spec.name}: must have ${spec.partitions} partitions for life, found ${count ?? 'none'}`);
+    if (count !== spec.partitions)
+      wrong.push(`${spec.name}: must have ${spec.partitions} partitions for life, found ${count ?? 'none'}`);
     return wrong;
   });
   if (problems.length > 0) {

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { topics } from '#schemas/topics.ts';
+import { alerts, enrichedTransfers, factsRules, ledgerCoverage, topics } from '#schemas/topics.ts';
 import { bigintToBytes, bytesToBigint, compile, encodeValue, refuseUnknownLogicalTypes } from './avro.ts';
 import { localSerde } from './serde.ts';
-import { alerts, enrichedTransfers, factsRules, ledgerCoverage } from '#schemas/topics.ts';
 
 describe('decimals', () => {
   test('a bigint survives its bytes, in shortest form', () => {
@@ -33,9 +32,24 @@ describe('decimals', () => {
 describe('schemas', () => {
   test('every topic compiles, and its values go through bytes unchanged', () => {
     const serde = localSerde(topics);
-    const ledger = { source: 'evm:1', state: 'missing', what: 'blocks', first: 2n ** 60n, last: 2n ** 60n + 1n, hash: null, atMs: 1_700_000_000_123 } as const;
+    const ledger = {
+      source: 'evm:1',
+      state: 'missing',
+      what: 'blocks',
+      first: 2n ** 60n,
+      last: 2n ** 60n + 1n,
+      hash: null,
+      atMs: 1_700_000_000_123,
+    } as const;
     expect(serde.decode(ledgerCoverage, serde.encode(ledgerCoverage, ledger))).toEqual(ledger);
-    const rule = { id: 'r', chain: 'ethereum', asset: 'native', overRaw: 10n ** 20n, overUsd: null, text: '<b>' };
+    const rule = {
+      id: 'r',
+      chain: 'ethereum',
+      asset: 'native',
+      overRaw: 10n ** 20n,
+      overUsd: null,
+      text: '<b>',
+    };
     expect(serde.decode(factsRules, serde.encode(factsRules, rule))).toEqual(rule);
     expect(topics.map((topic) => topic.name)).toContain(enrichedTransfers.name);
     expect(topics.map((topic) => topic.name)).toContain(alerts.name);

@@ -25,10 +25,7 @@ interface Entry {
  * The id written is that of the own schema text, never the latest. Throws SCHEMA_INCOMPATIBLE (a change that could
  * not read what is in the topics), SCHEMA_UNSUPPORTED or SERVICE_UNREACHABLE.
  */
-export async function openSerde(options: {
-  registryUrl: string;
-  topics: readonly Topic[];
-}): Promise<Serde> {
+export async function openSerde(options: { registryUrl: string; topics: readonly Topic[] }): Promise<Serde> {
   const types = options.topics.map((topic) => compile(topic.schema));
   const registry = new SchemaRegistry({ host: options.registryUrl, retry: { retries: 3 } });
   const entries = new Map<string, Entry>();
@@ -58,7 +55,8 @@ export function localSerde(topics: readonly Topic[]): Serde {
 const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
   const entryOf = (topic: Topic): Entry => {
     const entry = entries.get(topic.name);
-    if (entry === undefined) throw new PipelineError('INVARIANT_BROKEN', `${topic.name}: no schema was opened for it`);
+    if (entry === undefined)
+      throw new PipelineError('INVARIANT_BROKEN', `${topic.name}: no schema was opened for it`);
     return entry;
   };
   return {
@@ -78,14 +76,24 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
       const schemaId = bytes.readInt32BE(1);
       const resolver = entry.readers.get(schemaId);
       if (resolver === undefined) {
-        throw new PipelineError('VALUE_UNREADABLE', `${topic.name}: schema id ${schemaId} is not one of its versions`);
+        throw new PipelineError(
+          'VALUE_UNREADABLE',
+          `${topic.name}: schema id ${schemaId} is not one of its versions`,
+        );
       }
       try {
-        const read = resolver === null ? entry.type.decode(bytes, PREFIX_BYTES) : entry.type.decode(bytes, PREFIX_BYTES, resolver);
-        if (read.offset !== bytes.length) throw new Error(`${bytes.length - read.offset} bytes too many or too few`);
+        const read =
+          resolver === null
+            ? entry.type.decode(bytes, PREFIX_BYTES)
+            : entry.type.decode(bytes, PREFIX_BYTES, resolver);
+        if (read.offset !== bytes.length)
+          throw new Error(`${bytes.length - read.offset} bytes too many or too few`);
         return read.value as ValueOf<S>;
       } catch (error) {
-        throw new PipelineError('VALUE_UNREADABLE', `${topic.name}: not a ${topic.schema.name}: ${messageOf(error)}`);
+        throw new PipelineError(
+          'VALUE_UNREADABLE',
+          `${topic.name}: not a ${topic.schema.name}: ${messageOf(error)}`,
+        );
       }
     },
   };
@@ -99,7 +107,8 @@ async function register(registry: SchemaRegistry, topic: Topic, url: string): Pr
     );
     return id;
   } catch (error) {
-    const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+    const status =
+      typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
     if (status === 409) {
       throw new PipelineError(
         'SCHEMA_INCOMPATIBLE',

@@ -10,7 +10,10 @@ import type { StateBackend } from './backend.ts';
  */
 export async function openLevelBackend(folder: string): Promise<StateBackend> {
   await mkdir(folder, { recursive: true });
-  const level = new ClassicLevel<string, string>(folder, { cacheSize: 4 * 1024 * 1024, writeBufferSize: 4 * 1024 * 1024 });
+  const level = new ClassicLevel<string, string>(folder, {
+    cacheSize: 4 * 1024 * 1024,
+    writeBufferSize: 4 * 1024 * 1024,
+  });
   try {
     await level.open();
   } catch (error) {

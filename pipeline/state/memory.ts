@@ -12,7 +12,9 @@ export function createMemoryBackend(entries: Map<string, string> = new Map()): S
     },
     keys: async function* (first, end) {
       const found = [...entries.keys()].filter(
-        (key) => Buffer.compare(Buffer.from(key), Buffer.from(first)) >= 0 && Buffer.compare(Buffer.from(key), Buffer.from(end)) < 0,
+        (key) =>
+          Buffer.compare(Buffer.from(key), Buffer.from(first)) >= 0 &&
+          Buffer.compare(Buffer.from(key), Buffer.from(end)) < 0,
       );
       yield* found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     },

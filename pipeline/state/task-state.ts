@@ -30,7 +30,7 @@ export interface TaskState {
 }
 
 export function createTaskState(backend: StateBackend): TaskState {
-  let current: Layer = new Map();
+  const current: Layer = new Map();
   let dirty: Layer = new Map();
   let flushing: Layer | null = null;
   let nowMs = 0;
@@ -52,7 +52,8 @@ export function createTaskState(backend: StateBackend): TaskState {
         const text = lookup(path(key));
         if (text === undefined) return undefined;
         const cut = text.indexOf(':');
-        if (retentionMs !== null && Number.parseInt(text.slice(0, cut), 36) + retentionMs < nowMs) return undefined;
+        if (retentionMs !== null && Number.parseInt(text.slice(0, cut), 36) + retentionMs < nowMs)
+          return undefined;
         return JSON.parse(text.slice(cut + 1)) as Json;
       },
       put: (key, value) => {
@@ -100,7 +101,8 @@ export function createTaskState(backend: StateBackend): TaskState {
     rollback: () => current.clear(),
     meta: backend.get(META_KEY),
     capture: () => {
-      if (flushing !== null) throw new PipelineError('INVARIANT_BROKEN', 'one checkpoint of a task at a time');
+      if (flushing !== null)
+        throw new PipelineError('INVARIANT_BROKEN', 'one checkpoint of a task at a time');
       const captured = dirty;
       const capturedAtMs = nowMs;
       flushing = captured;
