@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { areaOf, checkFile, checkImport, checkRoot, formatViolation, ROOT_ENTRIES, resolveSpecifier } from './boundaries.ts';
+import {
+  areaOf,
+  checkFile,
+  checkImport,
+  checkRoot,
+  formatViolation,
+  ROOT_ENTRIES,
+  resolveSpecifier,
+} from './boundaries.ts';
 
-const lines = (path: string, text: string) => checkFile(path, text).map(({ line, found }) => `${line} ${found}`);
+const lines = (path: string, text: string) =>
+  checkFile(path, text).map(({ line, found }) => `${line} ${found}`);
 
 describe('checkImport', () => {
   test.each([
@@ -48,7 +57,14 @@ describe('checkFile', () => {
       `import '#ops/e.ts';`,
       `const f = require('kafkajs');`,
     ].join('\n');
-    expect(lines('connectors/evm/index.ts', text).map((line) => line.split(' ')[0])).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(lines('connectors/evm/index.ts', text).map((line) => line.split(' ')[0])).toEqual([
+      '1',
+      '2',
+      '3',
+      '4',
+      '5',
+      '6',
+    ]);
   });
 
   test('ignores what comments and strings say', () => {
@@ -57,20 +73,34 @@ describe('checkFile', () => {
   });
 
   test('finds the clock, chance, environment, console and timers outside of their places', () => {
-    const text = 'Date.now();\nMath.random();\nprocess.env.X;\nconsole.log(1);\nsetTimeout(f);\nglobalThis.setInterval(f);\nnew Date();';
+    const text =
+      'Date.now();\nMath.random();\nprocess.env.X;\nconsole.log(1);\nsetTimeout(f);\nglobalThis.setInterval(f);\nnew Date();';
     expect(lines('connectors/evm/index.ts', text)).toHaveLength(7);
-    for (const path of ['pipeline/clock.ts', 'pipeline/config/environment.ts', 'topology/main.ts', 'ops/cli/up.ts', 'sinks/a.test.ts']) {
+    for (const path of [
+      'pipeline/clock.ts',
+      'pipeline/config/environment.ts',
+      'topology/main.ts',
+      'ops/cli/up.ts',
+      'sinks/a.test.ts',
+    ]) {
       expect(lines(path, text), path).toEqual([]);
     }
   });
 
   test('lets a clock be used that is handed in, and a date be made of a number', () => {
-    expect(lines('sinks/postgres/encode.ts', 'clock.nowMs(); options.setTimeout(1); new Date(atMs);')).toEqual([]);
+    expect(
+      lines('sinks/postgres/encode.ts', 'clock.nowMs(); options.setTimeout(1); new Date(atMs);'),
+    ).toEqual([]);
   });
 
   test('refuses barrels and names that say nothing', () => {
     expect(lines('pipeline/state/store.ts', `export * from './level.ts';`)).toEqual(['1 export *']);
-    for (const path of ['pipeline/utils.ts', 'ops/helpers/a.ts', 'sinks/common.test.ts', 'connectors/misc/index.ts']) {
+    for (const path of [
+      'pipeline/utils.ts',
+      'ops/helpers/a.ts',
+      'sinks/common.test.ts',
+      'connectors/misc/index.ts',
+    ]) {
       expect(lines(path, ''), path).toHaveLength(1);
     }
     expect(lines('pipeline/common-prefix.ts', '')).toEqual([]);
@@ -79,12 +109,19 @@ describe('checkFile', () => {
 
 test('the root holds exactly the layout, the lockfile and dotfiles', () => {
   expect(checkRoot([...ROOT_ENTRIES, 'package-lock.json', 'node_modules', '.git', '.ci'])).toEqual([]);
-  expect(checkRoot([...ROOT_ENTRIES.filter((entry) => entry !== 'README.md'), 'notes.txt']).map(({ file }) => file)).toEqual(['notes.txt', 'README.md']);
+  expect(
+    checkRoot([...ROOT_ENTRIES.filter((entry) => entry !== 'README.md'), 'notes.txt']).map(
+      ({ file }) => file,
+    ),
+  ).toEqual(['notes.txt', 'README.md']);
 });
 
 test('files beside a registry belong to no room', () => {
   expect(areaOf('sinks/registry.ts')).toEqual({ layer: 'sinks', room: null });
-  expect(areaOf('topology/processors/enrich/logic.ts')).toEqual({ layer: 'processors', room: 'topology/processors/enrich' });
+  expect(areaOf('topology/processors/enrich/logic.ts')).toEqual({
+    layer: 'processors',
+    room: 'topology/processors/enrich',
+  });
   expect(areaOf('node_modules/pg/index.js')).toBeNull();
 });
 

@@ -17,7 +17,15 @@ export const formatViolation = ({ file, line, found, expected, hint }: Violation
 
 /** Where a file belongs: its layer, and the room within it when there is one. */
 export interface Area {
-  readonly layer: 'schemas' | 'pipeline' | 'connectors' | 'processors' | 'sinks' | 'topology' | 'ops' | 'scripts';
+  readonly layer:
+    | 'schemas'
+    | 'pipeline'
+    | 'connectors'
+    | 'processors'
+    | 'sinks'
+    | 'topology'
+    | 'ops'
+    | 'scripts';
   /** Folder of the room, such as `connectors/evm`; null outside rooms. */
   readonly room: string | null;
 }
@@ -25,7 +33,13 @@ export interface Area {
 const TOP_FOLDERS = ['schemas', 'pipeline', 'connectors', 'topology', 'sinks', 'ops', 'scripts'] as const;
 
 /** The root holds these, the lockfile and dotfiles. */
-export const ROOT_ENTRIES = ['README.md', 'package.json', 'tsconfig.json', 'docker-compose.kafka.yml', ...TOP_FOLDERS];
+export const ROOT_ENTRIES = [
+  'README.md',
+  'package.json',
+  'tsconfig.json',
+  'docker-compose.kafka.yml',
+  ...TOP_FOLDERS,
+];
 const MAY_BE_IN_ROOT = new Set([...ROOT_ENTRIES, 'package-lock.json', 'node_modules']);
 
 /** What a layer may import besides its own room. A room is no layer of its own: see `mayImport`. */
@@ -52,7 +66,10 @@ export function areaOf(path: string): Area | null {
       return { layer: top, room: roomOf(top, second, third === undefined) };
     case 'topology':
       if (second !== 'processors') return { layer: 'topology', room: null };
-      return { layer: 'processors', room: roomOf('topology/processors', third, path.split('/').length === 3) };
+      return {
+        layer: 'processors',
+        room: roomOf('topology/processors', third, path.split('/').length === 3),
+      };
     case 'schemas':
     case 'pipeline':
     case 'ops':
@@ -93,12 +110,20 @@ export function checkImport(from: string, specifier: string): Problem | null {
     return { found, expected: 'an alias across folders', hint: `write #${target}` };
   }
   if (target.startsWith('pipeline/testing/') && !isTestCode(from)) {
-    return { found, expected: 'no test code in the product', hint: 'move what the product needs out of pipeline/testing' };
+    return {
+      found,
+      expected: 'no test code in the product',
+      hint: 'move what the product needs out of pipeline/testing',
+    };
   }
   if (mayImport(from, own, other)) return null;
   const isRooms = other.room !== null && own.room !== null && own.room !== other.room;
   return isRooms
-    ? { found, expected: 'no import from one room into another', hint: 'move what both need to the pipeline/ folder of its subject' }
+    ? {
+        found,
+        expected: 'no import from one room into another',
+        hint: 'move what both need to the pipeline/ folder of its subject',
+      }
     : {
         found,
         expected: `${own.layer} to import only ${BELOW[own.layer].join(', ')}${own.room === null ? '' : ' and its own folder'}`,
@@ -115,13 +140,21 @@ function mayImport(from: string, own: Area, other: Area): boolean {
 
 function checkPackage(from: string, specifier: string, found: string): Problem | null {
   if (/^kafkajs(\/|$)/.test(specifier) && !from.startsWith('pipeline/kafka/')) {
-    return { found, expected: 'the Kafka client only in pipeline/kafka', hint: 'use the types of pipeline/kafka/types.ts' };
+    return {
+      found,
+      expected: 'the Kafka client only in pipeline/kafka',
+      hint: 'use the types of pipeline/kafka/types.ts',
+    };
   }
   if (/^(node:)?timers(\/promises)?$/.test(specifier) && !mayTouchMachine(from)) {
     return { found, expected: 'no timers here', hint: 'take the Clock of the context' };
   }
   if (specifier.startsWith('#')) {
-    return { found, expected: 'an alias of package.json', hint: 'aliases are #schemas, #pipeline, #connectors, #topology, #sinks, #ops' };
+    return {
+      found,
+      expected: 'an alias of package.json',
+      hint: 'aliases are #schemas, #pipeline, #connectors, #topology, #sinks, #ops',
+    };
   }
   return null;
 }
@@ -139,7 +172,13 @@ const VAGUE_NAME = /(^|\/)(utils?|helpers?|common|misc)(\.[a-z.]+)?(\/|$)/;
 export function checkFile(path: string, text: string): readonly Violation[] {
   const violations: Violation[] = [];
   if (VAGUE_NAME.test(path)) {
-    violations.push({ file: path, line: 1, found: 'a name that says nothing', expected: 'the subject as a name', hint: 'name it after what is in it' });
+    violations.push({
+      file: path,
+      line: 1,
+      found: 'a name that says nothing',
+      expected: 'the subject as a name',
+      hint: 'name it after what is in it',
+    });
   }
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const add = (node: ts.Node, problem: Problem | null) => {
@@ -163,9 +202,11 @@ export function checkFile(path: string, text: string): readonly Violation[] {
 
 /** The specifier of static, dynamic, type and `require` imports and of re-exports; null for any other node. */
 function specifierOf(node: ts.Node): string | null {
-  const textOf = (part: ts.Node | undefined) => (part !== undefined && ts.isStringLiteralLike(part) ? part.text : null);
+  const textOf = (part: ts.Node | undefined) =>
+    part !== undefined && ts.isStringLiteralLike(part) ? part.text : null;
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return textOf(node.moduleSpecifier);
-  if (ts.isImportTypeNode(node)) return ts.isLiteralTypeNode(node.argument) ? textOf(node.argument.literal) : null;
+  if (ts.isImportTypeNode(node))
+    return ts.isLiteralTypeNode(node.argument) ? textOf(node.argument.literal) : null;
   if (!ts.isCallExpression(node)) return null;
   const isImport = node.expression.kind === ts.SyntaxKind.ImportKeyword;
   const isRequire = ts.isIdentifier(node.expression) && node.expression.text === 'require';
@@ -207,7 +248,13 @@ function machineName(node: ts.Node): string | null {
 export function checkRoot(entries: readonly string[]): readonly Violation[] {
   const extra = entries
     .filter((entry) => !entry.startsWith('.') && !MAY_BE_IN_ROOT.has(entry))
-    .map((entry) => ({ file: entry, line: 1, found: `${entry} in the root`, expected: 'only what the layout lists', hint: 'move it to its folder' }));
+    .map((entry) => ({
+      file: entry,
+      line: 1,
+      found: `${entry} in the root`,
+      expected: 'only what the layout lists',
+      hint: 'move it to its folder',
+    }));
   const missing = ROOT_ENTRIES.filter((entry) => !entries.includes(entry)).map((entry) => ({
     file: entry,
     line: 1,

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { checkFile, checkRoot, formatViolation } from './boundaries.ts';
 
 const root = new URL('..', import.meta.url).pathname;
-const files = globSync('{schemas,pipeline,connectors,topology,sinks,ops,scripts}/**/*.{ts,js,mjs,cjs}', { cwd: root }).sort();
+const files = globSync('{schemas,pipeline,connectors,topology,sinks,ops,scripts}/**/*.{ts,js,mjs,cjs}', {
+  cwd: root,
+}).sort();
 const violations = [
   ...checkRoot(readdirSync(root)),
   ...files.flatMap((file) => checkFile(file, readFileSync(join(root, file), 'utf8'))),

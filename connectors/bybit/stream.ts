@@ -64,7 +64,6 @@ export function createStream(options: {
       atMs: context.clock.nowMs(),
     });
     if (state !== 'missing') return;
-    context.metrics.add('gaps_total', { where: 'bybit' });
     log.warn('order book updates are missing', { topic, first, last });
   };
 

@@ -93,7 +93,6 @@ export async function openLedger(options: {
 
   const endRun = (): void => {
     if (run === null) return;
-    context.metrics.add('gaps_total', { where: source });
     write({ state: 'missing', what: 'blocks', hash: null }, run);
     run = null;
   };

@@ -12,7 +12,9 @@ export interface CoverageCount {
 
 /** Counts a ledger by `source`, receipts apart as `source:receipts`; entries repeated after a crash count once. */
 export function countCoverage(entries: readonly Coverage[]): Record<string, CoverageCount> {
-  const groups = Map.groupBy(entries, ({ source, what }) => (what === 'receipts' ? `${source}:receipts` : source));
+  const groups = Map.groupBy(entries, ({ source, what }) =>
+    what === 'receipts' ? `${source}:receipts` : source,
+  );
   return Object.fromEntries(
     [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, group]) => [name, count(group)]),
   );

@@ -74,9 +74,9 @@ describe('display', () => {
   test('puts an alert above the live line', () => {
     const { display, text } = setUp({ isTerminal: true, environment: PLAIN });
     display.summary(summary());
-    display.alert('1,000 ETH left binance');
+    display.alert({ op: 'assert', severity: 75, text: '1,000 ETH left binance' });
     expect(text()).toBe(
-      '\r\u001b[K1,235 records/s  lag 0  1 alert\r\u001b[Kalert   1,000 ETH left binance\n\r\u001b[K1,235 records/s  lag 0  1 alert',
+      '\r\u001b[K1,235 records/s  lag 0  1 alert\r\u001b[Kalert    75  1,000 ETH left binance\n\r\u001b[K1,235 records/s  lag 0  1 alert',
     );
   });
 
@@ -88,8 +88,12 @@ describe('display', () => {
 
   test('nothing in an alert reaches the terminal as a command', () => {
     const { display, text } = setUp({ isTerminal: false });
-    display.alert('a\u001b[2Jb\u001b]0;title\u0007c\u009b31md\r\ne\u202ef\u0000g\u2028h');
-    expect(text()).toBe('alert   abcd efg h\n');
+    display.alert({
+      op: 'retract',
+      severity: 5,
+      text: 'a\u001b[2Jb\u001b]0;title\u0007c\u009b31md\r\ne\u202ef\u0000g\u2028h',
+    });
+    expect(text()).toBe('undone    5  abcd efg h\n');
   });
 
   test('uses colours on a terminal only, and not where NO_COLOR is set', () => {

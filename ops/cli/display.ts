@@ -1,5 +1,6 @@
 /** What `up` shows: a line for each service and each alert, and one live line below them. */
 import type { Clock } from '#pipeline/clock.ts';
+import type { Alert } from '#schemas/alert.ts';
 import { cutTo, stripped } from './printable.ts';
 
 export interface Summary {
@@ -7,15 +8,15 @@ export interface Summary {
   /** Records in the topics that are not folded yet. */
   readonly lag: number;
   readonly alerts: number;
-  /** What everything waits for; null when nothing waits. */
+  /** What is under way outside or waited for; null or empty: nothing to say. */
   readonly waiting: string | null;
 }
 
 export interface Display {
   /** One line as it becomes ready or fails; what is under way is in the live line. */
   service(name: string, state: string, detail: string, elapsedMs: number): void;
-  /** The text may be hostile. */
-  alert(line: string): void;
+  /** Its text may be hostile. */
+  alert(alert: Pick<Alert, 'op' | 'severity' | 'text'>): void;
   summary(summary: Summary): void;
   note(text: string): void;
   warn(text: string): void;
@@ -34,7 +35,7 @@ export interface DisplayOptions {
 const REDRAW_MS = 250;
 const LINE_EVERY_MS = 5_000;
 const CLEAR_LINE = '\r\u001b[K';
-const COLOURS = { green: 32, red: 31, yellow: 33, dim: 2, bold: 1 } as const;
+const COLOURS = { green: 32, red: 31, yellow: 33, dim: 2 } as const;
 const ENDED: readonly string[] = ['ready', 'failed', 'stopped'];
 
 export function createDisplay(options: DisplayOptions): Display {
@@ -59,7 +60,7 @@ export function createDisplay(options: DisplayOptions): Display {
     isDirty = false;
     lastDrawnMs = clock.nowMs();
     // The last column is left free: some terminals begin a new line after it.
-    const text = cutTo(stripped(liveLine()), (stream.columns ?? 80) - 1);
+    const text = cutTo(liveLine(), (stream.columns ?? 80) - 1);
     stream.write(CLEAR_LINE + coloured('dim', text));
   };
 
@@ -95,9 +96,15 @@ export function createDisplay(options: DisplayOptions): Display {
       }
       starting.delete(stripped(name));
       const mark = state === 'failed' ? coloured('red', 'failed ') : coloured('green', state.padEnd(7));
-      line(`${mark} ${stripped(name).padEnd(12)} ${stripped(detail)} ${coloured('dim', `(${seconds(elapsedMs)})`)}`);
+      line(
+        `${mark} ${stripped(name).padEnd(12)} ${stripped(detail)} ${coloured('dim', `(${seconds(elapsedMs)})`)}`,
+      );
     },
-    alert: (text) => line(`${coloured('bold', coloured('yellow', 'alert  '))} ${stripped(text)}`),
+    alert: ({ op, severity, text }) => {
+      const [word, colour] =
+        op === 'retract' ? (['undone ', 'dim'] as const) : (['alert  ', 'yellow'] as const);
+      line(`${coloured(colour, word)} ${String(severity).padStart(3)}  ${stripped(text)}`);
+    },
     summary: (summary) => {
       latest = summary;
       change();
@@ -120,11 +127,12 @@ function summaryText({ recordsPerSecond, lag, alerts, waiting }: Summary): strin
     `${grouped(recordsPerSecond)} records/s`,
     `lag ${grouped(lag)}`,
     `${grouped(alerts)} ${alerts === 1 ? 'alert' : 'alerts'}`,
-    ...(waiting === null ? [] : [`waits for ${stripped(waiting)}`]),
+    ...(waiting === null || waiting === '' ? [] : [stripped(waiting)]),
   ];
   return parts.join('  ');
 }
 
 const grouped = (count: number): string => Math.round(count).toLocaleString('en-US');
 
-const seconds = (ms: number): string => (ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`);
+const seconds = (ms: number): string =>
+  ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;

@@ -1,5 +1,5 @@
 /** Where a running `baleen up` can be found: `<dataDir>/endpoints.json`, readable for its owner only. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { identityOf } from '#ops/local/process.ts';
@@ -20,19 +20,21 @@ export type Endpoints = Readonly<z.infer<typeof endpointsSchema>>;
 const fileIn = (dataDir: string): string => join(dataDir, 'endpoints.json');
 
 /** Replaces what was there, in one step. */
-export function writeEndpoints(dataDir: string, endpoints: Endpoints): void {
-  mkdirSync(dataDir, { recursive: true });
+export async function writeEndpoints(dataDir: string, endpoints: Endpoints): Promise<void> {
+  await mkdir(dataDir, { recursive: true });
   const path = fileIn(dataDir);
   const startTime = identityOf(endpoints.pid)?.startTime ?? null;
-  rmSync(`${path}.new`, { force: true });
-  writeFileSync(`${path}.new`, `${JSON.stringify({ ...endpoints, startTime }, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  await rm(`${path}.new`, { force: true });
+  await writeFile(`${path}.new`, `${JSON.stringify({ ...endpoints, startTime }, null, 2)}\n`, {
+    mode: 0o600,
+  });
+  await rename(`${path}.new`, path);
 }
 
 /** Null when no `up` of this data directory is running: one that crashed leaves its file behind. */
-export function readEndpoints(dataDir: string): Endpoints | null {
+export async function readEndpoints(dataDir: string): Promise<Endpoints | null> {
   try {
-    const { startTime, ...endpoints } = fileSchema.parse(JSON.parse(readFileSync(fileIn(dataDir), 'utf8')));
+    const { startTime, ...endpoints } = fileSchema.parse(JSON.parse(await readFile(fileIn(dataDir), 'utf8')));
     const running = identityOf(endpoints.pid);
     return running !== null && (startTime === null || running.startTime === startTime) ? endpoints : null;
   } catch {
@@ -41,6 +43,6 @@ export function readEndpoints(dataDir: string): Endpoints | null {
 }
 
 /** When `up` ends in order. */
-export function removeEndpoints(dataDir: string): void {
-  rmSync(fileIn(dataDir), { force: true });
+export async function removeEndpoints(dataDir: string): Promise<void> {
+  await rm(fileIn(dataDir), { force: true });
 }

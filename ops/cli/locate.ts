@@ -1,7 +1,7 @@
 /** Which Kafka and registry a command talks to. */
 import { PipelineError } from '#pipeline/errors.ts';
 import { readEndpoints } from './endpoints.ts';
-import { configuredServices, type Environment } from './settings.ts';
+import { buildSettings, type SettingSources } from './settings.ts';
 
 export interface Located {
   readonly kafkaBrokers: readonly string[];
@@ -14,16 +14,12 @@ export interface Located {
  */
 export async function locateServices(options: {
   readonly dataDir: string;
-  readonly config: string | null;
-  readonly environment: Environment;
+  readonly sources: SettingSources;
 }): Promise<Located> {
-  const { kafkaBrokers, registryUrl } = await configuredServices({
-    file: options.config,
-    environment: options.environment,
-  });
-  const running = readEndpoints(options.dataDir);
-  const brokers = kafkaBrokers ?? running?.kafkaBrokers ?? null;
-  const registry = registryUrl ?? running?.registryUrl ?? null;
+  const { configured } = await buildSettings({ ...options.sources, provided: {}, isPreview: true });
+  const running = await readEndpoints(options.dataDir);
+  const brokers = configured.kafkaBrokers ?? running?.kafkaBrokers ?? null;
+  const registry = configured.registryUrl ?? running?.registryUrl ?? null;
   if (brokers === null && registry === null) {
     throw new PipelineError(
       'SERVICE_UNREACHABLE',
@@ -32,7 +28,10 @@ export async function locateServices(options: {
   }
   if (brokers === null || registry === null) {
     const missing = brokers === null ? 'KAFKA_BROKERS (kafka.brokers)' : 'REGISTRY_URL (registry.url)';
-    throw new PipelineError('CONFIG_INVALID', `${missing} is not set and no "baleen up" is running: set it too`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${missing} is not set and no "baleen up" is running: set it too`,
+    );
   }
   return { kafkaBrokers: brokers.split(','), registryUrl: registry };
 }

@@ -6,7 +6,19 @@ const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
 
 /** Everything that a terminal acts on is written out, such as `\u{1b}`; the result is one line. */
 export const escaped = (text: string): string =>
-  text.replaceAll(UNSAFE, (character) => NAMED[character] ?? `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  text.replaceAll(
+    UNSAFE,
+    (character) => NAMED[character] ?? `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+
+/** JSON text with the same meaning, that a terminal does not act on: JSON itself escapes only the first 32. */
+export const escapedJson = (json: string): string =>
+  json.replaceAll(UNSAFE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
 
 /** Everything that a terminal acts on is left out, escape sequences with what they carry; white space is one blank. */
 export const stripped = (text: string): string =>

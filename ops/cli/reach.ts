@@ -1,6 +1,7 @@
 /** The services of a data directory: those of a running `up`, those configured, or its own, started for the time of a command. */
-import type { Log } from '#pipeline/telemetry/log.ts';
+
 import { startServices } from '#ops/local/services.ts';
+import type { Log } from '#pipeline/telemetry/log.ts';
 import { readEndpoints } from './endpoints.ts';
 import { buildSettings, type SettingSources } from './settings.ts';
 

@@ -30,21 +30,46 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const say = (text: string) => options.json || process.stdout.write(`${text}\n`);
   const services = await reachServices({ dataDir, sources: options.sources, log, say });
   const shadow = `shadow.${clock.nowMs().toString(36)}.`;
-  const isOwn = new Set([...derived.map(({ name }) => name), ...graph.nodes.map(({ controlTopic }) => controlTopic)]);
+  const isOwn = new Set([
+    ...derived.map(({ name }) => name),
+    ...graph.nodes.map(({ controlTopic }) => controlTopic),
+  ]);
   const physicalName = (topic: string) => (isOwn.has(topic) ? `${shadow}${topic}` : topic);
-  const kafka = await openKafka({ brokers: services.kafkaBrokers.split(','), clientId: 'baleen-replay', log, clock });
+  const kafka = await openKafka({
+    brokers: services.kafkaBrokers.split(','),
+    clientId: 'baleen-replay',
+    log,
+    clock,
+  });
   const startedMs = clock.nowMs();
   try {
     const admin = kafka.admin();
     await ensureTopics(admin, physicalTopics(physicalName));
     const serde = await openSerde({ registryUrl: services.registryUrl, topics });
     const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
-    const genesis = await openPlan({ kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock });
+    const genesis = await openPlan({
+      kafka,
+      serde,
+      graph,
+      topic: planTopic,
+      physicalName,
+      fingerprint: version,
+      clock,
+    });
     const { ends, untilMs } = await presentEnd(kafka);
     const metrics = createMetrics();
     const openState = async () => createMemoryBackend();
     const processing = await startProcessing({
-      kafka, graph, genesis, serde, clock, log, metrics, physicalName, openState, lagGroup: null,
+      kafka,
+      graph,
+      genesis,
+      serde,
+      clock,
+      log,
+      metrics,
+      physicalName,
+      openState,
+      lagGroup: null,
     });
     try {
       await Promise.race([
@@ -65,12 +90,18 @@ export async function replay(options: ReplayOptions): Promise<number> {
     const records = compared.reduce((sum, { live }) => sum + live, 0);
     const wallMs = clock.nowMs() - startedMs;
     if (options.json) {
-      process.stdout.write(`${JSON.stringify({ streams: compared, records, different: different.length, wallMs }, null, 2)}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ streams: compared, records, different: different.length, wallMs }, null, 2)}\n`,
+      );
     } else {
       for (const stream of compared) {
         const { topic, partition, writer, live, replayed } = stream;
-        const verdict = stream.isEqual ? 'identical' : `DIFFERS from ${stream.firstDifference} on (replayed ${replayed})`;
-        say(`  ${`${topic}/${partition}`.padEnd(26)} ${writer.padEnd(20)} ${String(live).padStart(8)}  ${verdict}`);
+        const verdict = stream.isEqual
+          ? 'identical'
+          : `DIFFERS from ${stream.firstDifference} on (replayed ${replayed})`;
+        say(
+          `  ${`${topic}/${partition}`.padEnd(26)} ${writer.padEnd(20)} ${String(live).padStart(8)}  ${verdict}`,
+        );
       }
       const verdict = different.length === 0 ? 'byte-identical' : `${different.length} differ`;
       say(`${records} records in ${compared.length} streams: ${verdict}, ${(wallMs / 1000).toFixed(1)} s`);

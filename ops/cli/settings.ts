@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { connectors } from '#connectors/registry.ts';
-import { type LoadedConfig, loadConfig, type Setting } from '#pipeline/config/load.ts';
+import { type ConfigOptions, loadConfig, readLayers, type Setting } from '#pipeline/config/load.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import { sinks } from '#sinks/registry.ts';
 
@@ -19,7 +19,7 @@ export interface UpOptions {
   /** Forget what is in the data directory. */
   readonly fresh: boolean;
   readonly services: 'auto' | 'local' | 'docker';
-  readonly config: string | null;
+  readonly sources: SettingSources;
   readonly websocketPort: number | null;
   readonly seed: number;
   readonly worldBlocks: number | null;
@@ -33,7 +33,7 @@ export interface ReplayOptions {
   readonly json: boolean;
   /** Leave the shadow topics for a look. */
   readonly keep: boolean;
-  readonly config: string | null;
+  readonly sources: SettingSources;
   readonly verbose: boolean;
 }
 
@@ -91,35 +91,52 @@ export const settingsSchema = z.strictObject({
   sinks: roomsSchema(sinks),
 });
 
-/** Validated settings. A room that is off is not among the rooms. */
-export interface Settings {
-  readonly kafka: { readonly brokers: string | null };
-  readonly registry: { readonly url: string | null };
-  readonly connectors: Readonly<Record<string, unknown>>;
-  readonly sinks: Readonly<Record<string, unknown>>;
-}
-
 /** Parts of rooms' settings by room. */
 export interface Provided {
   readonly connectors?: Readonly<Record<string, unknown>>;
   readonly sinks?: Readonly<Record<string, unknown>>;
 }
 
-export interface SettingsSource {
-  /** Path of a YAML file. */
-  readonly file?: string | null | undefined;
+/** What a person says: file, environment, options. */
+export interface SettingSources {
+  /** Path of a YAML file; null: none. */
+  readonly file: string | null;
   readonly environment: Environment;
-  /** What was found at start, such as the address of the simulator: wins over defaults only. */
-  readonly provided?: Provided;
   /** From options of the command line: wins over everything. */
   readonly overrides?: Provided;
 }
 
+export interface BuildOptions extends SettingSources {
+  /** What was found at start, such as the address of the simulator: wins over defaults only. */
+  readonly provided: Provided;
+  /** Before anything is started: what will be found then is stood in for. */
+  readonly isPreview?: boolean;
+}
+
+/** Services that run elsewhere; undefined: not configured. */
+export interface ConfiguredServices {
+  readonly kafkaBrokers: string | undefined;
+  readonly registryUrl: string | undefined;
+  readonly databaseUrl: string | undefined;
+}
+
+/** Validated settings. A room that is off is not among the rooms. */
 export interface BuiltSettings {
-  readonly settings: Settings;
+  readonly connectors: Readonly<Record<string, unknown>>;
+  readonly sinks: Readonly<Record<string, unknown>>;
+  readonly configured: ConfiguredServices;
+  /** No live provider is named (`LIVE_SETTINGS`): the simulated one serves. */
+  readonly simulated: boolean;
   /** Every leaf with its origin, secrets masked. */
   readonly explained: readonly Setting[];
 }
+
+/** One of these from a person means live providers, and then only those that are named. */
+export const LIVE_SETTINGS = [
+  'connectors.evm.rpcUrl',
+  'connectors.bybit.url',
+  'connectors.helius.authorization',
+] as const;
 
 /**
  * What `up` finds out at start, in form only: so that settings can be validated before anything is started, and
@@ -136,49 +153,34 @@ export const STAND_INS: Provided = {
 };
 
 /** Throws CONFIG_INVALID with every problem. */
-export async function buildSettings(source: SettingsSource): Promise<BuiltSettings> {
-  const { value, settings } = await load(source);
-  return {
-    settings: { ...value, connectors: thoseOn(value.connectors), sinks: thoseOn(value.sinks) },
-    explained: settings,
-  };
-}
-
-/** Services that run elsewhere, as file and environment say. Null: not configured. */
-export interface ConfiguredServices {
-  readonly kafkaBrokers: string | null;
-  readonly registryUrl: string | null;
-  readonly databaseUrl: string | null;
-  /** The sink is switched off: no database is needed. */
-  readonly isDatabaseOff: boolean;
-}
-
-/** To be asked before services are started; validates everything that can be by then. Throws CONFIG_INVALID. */
-export async function configuredServices(
-  source: Pick<SettingsSource, 'file' | 'environment'>,
-): Promise<ConfiguredServices> {
-  const { value, origins } = await load({ ...source, provided: STAND_INS });
-  const postgres = value.sinks['postgres'] ?? null;
-  const isOwn = ['file', 'environment'].includes(origins.get('sinks.postgres.url') ?? 'default');
-  return {
-    kafkaBrokers: value.kafka.brokers,
-    registryUrl: value.registry.url,
-    databaseUrl: isOwn ? urlOf(postgres) : null,
-    isDatabaseOff: postgres === null,
-  };
-}
-
-async function load(source: SettingsSource): Promise<LoadedConfig<z.infer<typeof settingsSchema>>> {
-  const path = source.file ?? null;
-  return loadConfig({
+export async function buildSettings(options: BuildOptions): Promise<BuiltSettings> {
+  const path = options.file;
+  const source: ConfigOptions<z.infer<typeof settingsSchema>> = {
     schema: settingsSchema,
     file: path === null ? undefined : { path, text: await readText(path) },
-    environment: source.environment,
+    environment: options.environment,
     aliases: ALIASES,
-    provided: { ...source.provided },
-    overrides: { ...source.overrides },
+    overrides: { ...options.overrides },
     prefix: PREFIX,
-  });
+  };
+  const { origins: said } = readLayers(source).layered;
+  const simulated = !LIVE_SETTINGS.some((setting) => said.has(setting));
+  const { sinks, connectors } = STAND_INS;
+  const standIns = simulated ? { sinks, connectors } : { sinks };
+  const provided = options.isPreview === true ? standIns : options.provided;
+  const { value, settings } = loadConfig({ ...source, provided: { ...provided } });
+  const database = value.sinks['postgres'];
+  return {
+    connectors: thoseOn(value.connectors),
+    sinks: thoseOn(value.sinks),
+    configured: {
+      kafkaBrokers: value.kafka.brokers ?? undefined,
+      registryUrl: value.registry.url ?? undefined,
+      databaseUrl: said.has('sinks.postgres.url') ? urlOf(database) : undefined,
+    },
+    simulated,
+    explained: settings,
+  };
 }
 
 async function readText(path: string): Promise<string> {
@@ -196,7 +198,7 @@ async function readText(path: string): Promise<string> {
 const thoseOn = (rooms: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(rooms).filter(([, config]) => config !== null && config !== undefined));
 
-const urlOf = (config: unknown): string | null =>
+const urlOf = (config: unknown): string | undefined =>
   typeof config === 'object' && config !== null && 'url' in config && typeof config.url === 'string'
     ? config.url
-    : null;
+    : undefined;

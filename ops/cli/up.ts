@@ -1,9 +1,9 @@
 /** `baleen up`: services, simulator when there are no live providers, pipeline, and what comes of it on the screen. */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Services, startServices } from '#ops/local/services.ts';
+import { type ServiceName, type Services, startServices } from '#ops/local/services.ts';
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
-import { type Clock, systemClock } from '#pipeline/clock.ts';
+import { backoffMs, type Clock, systemClock } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf, printableUrl } from '#pipeline/errors.ts';
 import type { SinkRecord } from '#pipeline/rooms.ts';
 import { createLog, type Log } from '#pipeline/telemetry/log.ts';
@@ -18,7 +18,8 @@ import { buildSettings, type UpOptions } from './settings.ts';
 
 /** The world's own secret: it only guards loopback. */
 const SIMULATED_AUTHORIZATION = 'baleen-simulated-world';
-const SUMMARY_MS = 250;
+const SILENCE_MS = 86_400_000;
+const SUMMARY_MS = 1_000;
 const DRAIN_POLL_MS = 200;
 
 /** Returns the exit code: 0 when it was stopped or is done, 1 when a part could not go on. */
@@ -48,7 +49,7 @@ export async function up(options: UpOptions): Promise<number> {
   return code;
 }
 
-async function run(context: {
+interface Context {
   options: UpOptions;
   dataDir: string;
   clock: Clock;
@@ -57,19 +58,26 @@ async function run(context: {
   log: Log;
   stopping: AbortController;
   opened: (() => Promise<void>)[];
-}): Promise<number> {
+}
+
+async function run(context: Context): Promise<number> {
   const { options, dataDir, clock, display, log, stopping, opened } = context;
   const { signal } = stopping;
   const preview = await buildSettings({ ...options.sources, provided: {}, isPreview: true });
+  let started: Services | null = null;
   const services = await startServices({
     dataDir,
     isFresh: options.fresh,
     mode: options.services,
     configured: preview.configured,
     log: log.for('services'),
-    onProgress: ({ service, state, detail, elapsedMs }) => display.service(service, state, detail, elapsedMs),
+    onProgress: ({ service, state, detail, elapsedMs }) => {
+      display.service(service, state, detail, elapsedMs);
+      if (state === 'failed' && started !== null) void bringBack(started, service, context);
+    },
     signal,
   });
+  started = services;
   opened.push(() => services.stop());
 
   const simulator = await simulate(context, preview.simulated);
@@ -120,8 +128,24 @@ async function run(context: {
   return 0;
 }
 
+/** A service that died is started again until it stays: the rest of the pipeline waits for it and goes on. */
+async function bringBack(
+  services: Services,
+  service: ServiceName,
+  { clock, display, stopping }: Context,
+): Promise<void> {
+  for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
+    try {
+      return await services.restart(service);
+    } catch (error) {
+      display.warn(`${service} does not start again: ${messageOf(error)}`);
+      await clock.sleep(backoffMs(attempt, 1_000, 30_000), stopping.signal);
+    }
+  }
+}
+
 async function simulate(
-  { options, dataDir, clock, display, log }: Parameters<typeof run>[0],
+  { options, dataDir, clock, display, log }: Context,
   isNeeded: boolean,
 ): Promise<Simulator | null> {
   if (!isNeeded) return null;
@@ -146,7 +170,12 @@ async function simulate(
 }
 
 /** The webhook door is open a moment after its connector was started. */
-async function aimWebhooks(simulator: Simulator, pipeline: Pipeline, clock: Clock, signal: AbortSignal): Promise<void> {
+async function aimWebhooks(
+  simulator: Simulator,
+  pipeline: Pipeline,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   const helius = pipeline.connectors.get('helius');
   while (helius !== undefined && !signal.aborted) {
     const { url } = helius.status();
@@ -166,7 +195,8 @@ function provide(options: UpOptions, services: Services, simulator: Simulator | 
             wsUrl: simulator.urls.evmWs,
             chainId: simulator.urls.evmChainId,
           },
-          bybit: { url: simulator.urls.bybit },
+          // A recording that has been played falls silent: that is its end, not a lost connection.
+          bybit: { url: simulator.urls.bybit, silenceMs: SILENCE_MS },
           helius: { authorization: SIMULATED_AUTHORIZATION },
           labels: { files: simulator.labelFiles },
         };
@@ -221,7 +251,7 @@ function watchAlerts(display: Display, clock: Clock): Watch {
 function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: Watch): () => void {
   let lastFolded = 0;
   let lastMs = clock.nowMs();
-  return clock.every(SUMMARY_MS * 4, () => {
+  return clock.every(SUMMARY_MS, () => {
     const folded = pipeline.processing.tasks.reduce((sum, task) => sum + task.step, 0);
     const nowMs = clock.nowMs();
     const recordsPerSecond =
@@ -254,7 +284,7 @@ async function untilDone(
 }
 
 async function report(
-  { options, clock, startedAtMs, display }: Parameters<typeof run>[0],
+  { options, clock, startedAtMs, display }: Context,
   pipeline: Pipeline,
   services: Services,
   watch: Watch,

@@ -105,7 +105,6 @@ export function kafkaPlan(options: {
   return {
     name: 'kafka',
     address: `127.0.0.1:${options.port}`,
-    stopSignal: 'SIGTERM',
     attempts: 1,
     prepare: async (signal, onDownload) => {
       const java = await requireJava('Kafka', signal);

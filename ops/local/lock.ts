@@ -52,7 +52,7 @@ const refused = (dataDir: string, pid: number | null): PipelineError =>
   new PipelineError(
     'SERVICE_FAILED',
     `the data directory ${dataDir} is in use${pid === null ? '' : ` by process ${pid}`}: ` +
-      'stop that one first, or choose another directory with --data',
+      'stop that one first, or choose another directory with --data-dir',
     { facts: { dataDir, pid } },
   );
 

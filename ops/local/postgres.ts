@@ -37,8 +37,6 @@ export function postgresPlan(options: { dataDir: string; port: number }): Servic
   return {
     name: 'postgres',
     address: `127.0.0.1:${options.port}/${NAME}`,
-    // Fast shutdown: SIGTERM would wait for every client to leave.
-    stopSignal: 'SIGINT',
     // The helpers of a killed server hold its shared memory for a moment; until then a new one refuses to start.
     attempts: 20,
     prepare: async (signal) => {

@@ -25,7 +25,6 @@ export function registryPlan(options: { dataDir: string; cacheDir: string; port:
   return {
     name: 'registry',
     address: registryUrl(options.port),
-    stopSignal: 'SIGTERM',
     attempts: 1,
     prepare: async (signal, onDownload) => {
       const java = await requireJava('the schema registry', signal);

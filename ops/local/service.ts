@@ -1,5 +1,5 @@
-/** The life of one local service: end a survivor, prepare, start, wait until it answers, stop. */
-import { existsSync, rmSync } from 'node:fs';
+/** The life of one local service: prepare, start, wait until it answers, stop. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
@@ -23,7 +23,6 @@ export interface ServicePlan {
   readonly name: ServiceName;
   /** Where it listens, printable. */
   readonly address: string;
-  readonly stopSignal: NodeJS.Signals;
   /** How often it is started when it ends before it is ready. */
   readonly attempts: number;
   /** Fetches and formats what is missing; called before every start. */
@@ -54,6 +53,26 @@ export interface LocalService {
   kill(): Promise<void>;
 }
 
+/** Postgres: fast shutdown; SIGTERM would wait for every client to leave. */
+const STOP_SIGNALS = {
+  kafka: 'SIGTERM',
+  registry: 'SIGTERM',
+  postgres: 'SIGINT',
+} as const satisfies Record<ServiceName, NodeJS.Signals>;
+
+const pidPathOf = (dataDir: string, name: ServiceName): string => join(dataDir, 'run', `${name}.pid`);
+
+/** Ends what a killed parent left running, before ports are chosen: it still holds them. Needs the lock. */
+export async function endSurvivors(dataDir: string, log: Log): Promise<void> {
+  const names: readonly ServiceName[] = ['kafka', 'registry', 'postgres'];
+  await Promise.all(
+    names.map(async (name) => {
+      const pid = await endSurvivor(pidPathOf(dataDir, name), STOP_SIGNALS[name], STOP_GRACE_MS);
+      if (pid !== null) log.for(name).warn('ended a process left behind by a killed parent', { pid });
+    }),
+  );
+}
+
 /** Kafka and Postgres need well under a second; the rest of the 8 s is for the kill that follows. */
 const STOP_GRACE_MS = 6_000;
 const READY_WITHIN_MS = 120_000;
@@ -63,7 +82,7 @@ const POLL_MS = 50;
 export function createLocalService(plan: ServicePlan, setting: ServiceSetting): LocalService {
   const { name } = plan;
   const logPath = join(setting.dataDir, 'logs', `${name}.log`);
-  const pidPath = join(setting.dataDir, 'run', `${name}.pid`);
+  const pidPath = pidPathOf(setting.dataDir, name);
   const log = setting.log.for(name);
   let child: Child | null = null;
 
@@ -73,12 +92,10 @@ export function createLocalService(plan: ServicePlan, setting: ServiceSetting): 
   };
 
   const launch = async (signal: AbortSignal, report: ReturnType<typeof progress>): Promise<void> => {
-    const survivor = existsSync(pidPath) ? await endSurvivor(pidPath, plan.stopSignal, STOP_GRACE_MS) : null;
-    if (survivor !== null) log.warn('ended a process left behind by a killed parent', { pid: survivor });
     const spec = await plan.prepare(signal, (detail) => report('downloading', detail));
     for (let attempt = 1; ; attempt++) {
       report('starting', plan.address);
-      const started = await startChild({ ...spec, logPath, pidPath, stopSignal: plan.stopSignal });
+      const started = await startChild({ ...spec, logPath, pidPath, stopSignal: STOP_SIGNALS[name] });
       child = started;
       const answered = await untilReady(plan, started, signal);
       if (answered) break;
@@ -105,7 +122,8 @@ export function createLocalService(plan: ServicePlan, setting: ServiceSetting): 
       } catch (error) {
         await child?.kill();
         child = null;
-        report('failed', messageOf(error));
+        if (signal.aborted) report('stopped', 'the start was given up');
+        else report('failed', messageOf(error));
         throw error;
       }
       const running = child;

@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { silentLog } from '#pipeline/telemetry/log.ts';
-import { identityOf } from './process.ts';
+import { identityOf, isRunning } from './process.ts';
 import { checkKafka, checkRegistry, withDatabase } from './ready.ts';
 import { type ServiceEvent, type ServiceOptions, type Services, startServices } from './services.ts';
 
@@ -87,6 +89,33 @@ describe('local services', () => {
     expect(readdirSync(join(dataDir, 'run'))).toEqual([]);
     expect(existsSync(join(dataDir, 'lock'))).toBe(false);
     await expect(second.restart('kafka')).rejects.toMatchObject({ code: 'SERVICE_FAILED' });
+  });
+
+  test('left behind by a killed parent are replaced, on the same ports', async () => {
+    const module = JSON.stringify(new URL('./services.ts', import.meta.url).href);
+    const setting = JSON.stringify({ dataDir: join(dataDir, 'orphans'), mode: 'local', configured: {} });
+    const script = `
+      const { startServices } = await import(${module});
+      const { silentLog } = await import('#pipeline/telemetry/log.ts');
+      const signal = new AbortController().signal;
+      const services = await startServices({ ...${setting}, log: silentLog, onProgress: () => {}, signal });
+      console.log(JSON.stringify({ brokers: services.kafkaBrokers, pids: services.pids() }));
+      setInterval(() => {}, 1_000);
+    `;
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const line = await new Promise((resolve) => parent.stdout.once('data', resolve));
+    const left = z
+      .object({ brokers: z.string(), pids: z.record(z.string(), z.int()) })
+      .parse(JSON.parse(String(line)));
+    const identities = Object.values(left.pids).map(identityOf);
+    parent.kill('SIGKILL');
+    const services = await start({ dataDir: join(dataDir, 'orphans') });
+    for (const identity of identities) expect(identity !== null && isRunning(identity)).toBe(false);
+    expect(services.kafkaBrokers).toBe(left.brokers);
+    await services.stop();
   });
 
   test('that are configured are only checked', async () => {

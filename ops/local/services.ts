@@ -1,5 +1,5 @@
 /** Kafka, schema registry and Postgres for one data directory: configured, from Docker, or real local processes. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, PipelineError, printableUrl } from '#pipeline/errors.ts';
@@ -14,7 +14,13 @@ import { databaseUrl, postgresPlan } from './postgres.ts';
 import { checkKafka, checkPostgres, checkRegistry } from './ready.ts';
 import { registryPlan, registryUrl } from './registry.ts';
 import { run } from './run.ts';
-import { createLocalService, type LocalService, type ServiceEvent, type ServiceName } from './service.ts';
+import {
+  createLocalService,
+  endSurvivors,
+  type LocalService,
+  type ServiceEvent,
+  type ServiceName,
+} from './service.ts';
 
 export type { ServiceEvent, ServiceName } from './service.ts';
 
@@ -25,6 +31,8 @@ export interface ServiceOptions {
   readonly cacheDir?: string;
   /** `auto`: local processes; Docker only where they cannot run. */
   readonly mode: 'auto' | 'local' | 'docker';
+  /** Forget everything in `dataDir`. Refused for services that run elsewhere: their data is not ours to delete. */
+  readonly isFresh?: boolean;
   /** Services that run elsewhere: only checked. `kafkaBrokers` is a list with commas. */
   readonly configured: {
     readonly kafkaBrokers?: string | undefined;
@@ -73,6 +81,8 @@ export async function startServices(options: ServiceOptions): Promise<Services> 
   const release = lockDirectory(dataDir);
   const closing = new AbortController();
   try {
+    await endSurvivors(dataDir, options.log);
+    if (options.isFresh === true) forgetData(dataDir, needed);
     const isDocker = needed.length > 0 && (await usesDocker(options.mode, needed, cacheDir, options.signal));
     const local = isDocker ? [] : needed;
     const ports = local.length > 0 ? await choosePorts(dataDir) : null;
@@ -97,6 +107,19 @@ export async function startServices(options: ServiceOptions): Promise<Services> 
   } catch (error) {
     release();
     throw error;
+  }
+}
+
+/** Everything but the lock and the log of this run. */
+function forgetData(dataDir: string, local: readonly ServiceName[]): void {
+  if (local.length < ALL.length) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      '--fresh forgets local data only, and some services are configured to run elsewhere: delete their topics and tables yourself, or leave the addresses away',
+    );
+  }
+  for (const name of readdirSync(dataDir)) {
+    if (name !== 'lock' && name !== 'logs') rmSync(join(dataDir, name), { recursive: true, force: true });
   }
 }
 

@@ -85,7 +85,8 @@ export function originOf(layered: Layered, path: Path): Origin {
   for (let length = path.length; length > 0; length--) {
     const part = path.slice(0, length);
     const origin = layered.origins.get(pathText(part));
-    if (origin !== undefined && (length === path.length || !isTree(valueAt(layered.tree, part)))) return origin;
+    if (origin !== undefined && (length === path.length || !isTree(valueAt(layered.tree, part))))
+      return origin;
   }
   return 'default';
 }

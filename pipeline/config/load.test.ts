@@ -46,7 +46,10 @@ const file = (text: string) => ({ path: 'baleen.yaml', text });
 describe('loadConfig', () => {
   test('later layers win: defaults, provided, file, environment, options', () => {
     const { value, origins } = load({
-      provided: { kafka: { brokers: 'provided:1' }, rooms: { evm: { rpcUrl: 'http://provided', maxBodyBytes: 1 } } },
+      provided: {
+        kafka: { brokers: 'provided:1' },
+        rooms: { evm: { rpcUrl: 'http://provided', maxBodyBytes: 1 } },
+      },
       file: file('rooms:\n  evm:\n    rpcUrl: http://file\n    maxBodyBytes: 2\n'),
       environment: { BALEEN__ROOMS__EVM__MAX_BODY_BYTES: '3' },
       overrides: { rooms: { evm: { start: 7 } } },
@@ -96,19 +99,29 @@ describe('loadConfig', () => {
 
   test('all problems come together, each with path, what was found, what was expected and where', () => {
     const message = refusal({
-      file: file('kafka: {borkers: x}\nrooms:\n  evm: {rpcUrl: ftp://node, maxBodyBytes: 0}\n  hook: {words: 7}\n'),
+      file: file(
+        'kafka: {borkers: x}\nrooms:\n  evm: {rpcUrl: ftp://node, maxBodyBytes: 0}\n  hook: {words: 7}\n',
+      ),
       environment: { BALEEN__ROOMS__EVM__START: '"first"', BALEEN__rooms: 'x' },
     });
-    expect(message.split('\n')).toEqual([
-      '6 problems in the settings',
-      '  BALEEN__rooms: found this name, expected names such as BALEEN__SECTION__KEY; rename the environment variable',
-      '  kafka.borkers: found an unknown key, expected one of brokers; did you mean brokers? It stands in baleen.yaml',
-      '  rooms.evm.rpcUrl: found "ftp://node/", expected a URL of the right protocol; correct it in baleen.yaml',
-      '  rooms.evm.maxBodyBytes: found 0, expected at least 1; correct it in baleen.yaml',
-      expect.stringMatching(/^ {2}rooms\.evm\.start: found "first", expected one of latest or a (whole )?number; .*BALEEN__ROOMS__EVM__START/),
-      expect.stringMatching(/^ {2}rooms\.hook\.authorization: found nothing, expected text; set BALEEN__ROOMS__HOOK__AUTHORIZATION/),
-      '  rooms.hook.words: found 7, expected a list; correct it in baleen.yaml',
-    ].slice(0, 8).map((line, index) => (index === 0 ? expect.stringMatching(/^7 problems/) : line)));
+    expect(message.split('\n')).toEqual(
+      [
+        '6 problems in the settings',
+        '  BALEEN__rooms: found this name, expected names such as BALEEN__SECTION__KEY; rename the environment variable',
+        '  kafka.borkers: found an unknown key, expected one of brokers; did you mean brokers? It stands in baleen.yaml',
+        '  rooms.evm.rpcUrl: found "ftp://node/", expected a URL of the right protocol; correct it in baleen.yaml',
+        '  rooms.evm.maxBodyBytes: found 0, expected at least 1; correct it in baleen.yaml',
+        expect.stringMatching(
+          /^ {2}rooms\.evm\.start: found "first", expected one of latest or a (whole )?number; .*BALEEN__ROOMS__EVM__START/,
+        ),
+        expect.stringMatching(
+          /^ {2}rooms\.hook\.authorization: found nothing, expected text; set BALEEN__ROOMS__HOOK__AUTHORIZATION/,
+        ),
+        '  rooms.hook.words: found 7, expected a list; correct it in baleen.yaml',
+      ]
+        .slice(0, 8)
+        .map((line, index) => (index === 0 ? expect.stringMatching(/^7 problems/) : line)),
+    );
   });
 
   test.each([
@@ -142,7 +155,9 @@ describe('loadConfig', () => {
 
   test('keys that mean something to JavaScript are refused in every layer', () => {
     expect(refusal({ file: file('rooms: {__proto__: {evm: null}}') })).toContain('never a setting');
-    expect(refusal({ environment: { BALEEN__ROOMS: '{"constructor":{"prototype":1}}' } })).toContain('never a setting');
+    expect(refusal({ environment: { BALEEN__ROOMS: '{"constructor":{"prototype":1}}' } })).toContain(
+      'never a setting',
+    );
     expect(refusal({ environment: { BALEEN__CONSTRUCTOR__PROTOTYPE: '1' } })).toContain('this name');
   });
 

@@ -3,7 +3,17 @@ import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { PipelineError } from '../errors.ts';
 import { type Environment, environmentName, readEnvironment } from './environment.ts';
-import { forbiddenPaths, isTree, type Layered, layOver, type Origin, originOf, pathText, type Tree, valueAt } from './layers.ts';
+import {
+  forbiddenPaths,
+  isTree,
+  type Layered,
+  layOver,
+  type Origin,
+  originOf,
+  pathText,
+  type Tree,
+  valueAt,
+} from './layers.ts';
 import { type Problem, problemLine, problemsOf } from './problems.ts';
 import { leaves, masked } from './shown.ts';
 
@@ -98,7 +108,9 @@ function withAliases(
 ): Environment {
   const named = Object.entries(aliases).flatMap(([alias, path]) => {
     const value = environment[alias];
-    return value === undefined || value === '' ? [] : [[environmentName(prefix, path.split('.')), value] as const];
+    return value === undefined || value === ''
+      ? []
+      : [[environmentName(prefix, path.split('.')), value] as const];
   });
   return { ...Object.fromEntries(named), ...environment };
 }
@@ -126,7 +138,9 @@ function readFile(file: { path: string; text: string }, problems: Problem[]): Tr
     return refuse('aliases that cannot be resolved', 'write the values out');
   }
   if (content === null || content === undefined) return {};
-  return isTree(content) ? content : refuse('no section at the top', 'begin with a line such as "connectors:"');
+  return isTree(content)
+    ? content
+    : refuse('no section at the top', 'begin with a line such as "connectors:"');
 }
 
 const invalid = (problems: readonly Problem[]): PipelineError =>

@@ -9,7 +9,8 @@ const MAX_SHOWN = 80;
 
 /** A URL anywhere, and everything that is meant to be one: what does not parse may still hold a password. */
 const looksLikeUrl = (path: Path, text: string): boolean =>
-  text.includes('://') || /(^|[a-z])ur[il]$/i.test(String(path.findLast((part) => typeof part === 'string') ?? ''));
+  text.includes('://') ||
+  /(^|[a-z])ur[il]$/i.test(String(path.findLast((part) => typeof part === 'string') ?? ''));
 
 /** `user:password@host` parses as a URL of the protocol `user:`. */
 const shownUrl = (text: string): string =>
@@ -48,4 +49,3 @@ export function leaves(value: unknown, path: Path = []): readonly Path[] {
   if (keys.length === 0) return path.length === 0 ? [] : [path];
   return keys.flatMap((key) => leaves(value[key], [...path, key]));
 }
-

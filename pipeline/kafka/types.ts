@@ -99,7 +99,10 @@ export interface Admin {
   offsets(topic: string): Promise<readonly OffsetRange[]>;
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** For lag tools only; never read back. */
-  commitOffsets(group: string, offsets: readonly { topic: string; partition: number; offset: number }[]): Promise<void>;
+  commitOffsets(
+    group: string,
+    offsets: readonly { topic: string; partition: number; offset: number }[],
+  ): Promise<void>;
   brokerCount(): Promise<number>;
   close(): Promise<void>;
 }

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+// The door to `main.ts`. Plain JavaScript for any Node since 18: what the pinned Node runs comes after it.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const NODE_NEEDED = 26;
+/** Warnings about things that are known and meant so. */
+const QUIET_WARNINGS = ['TimeoutNegativeWarning', 'ExperimentalWarning'];
+
+if (Number(process.versions.node.split('.')[0]) >= NODE_NEEDED) await runHere();
+else runWithPinnedNode();
+
+async function runHere() {
+  const emitWarning = process.emitWarning.bind(process);
+  process.emitWarning = (warning, ...rest) => {
+    const [second] = rest;
+    const type = warning instanceof Error ? warning.name : typeof second === 'object' ? second?.type : second;
+    if (!QUIET_WARNINGS.includes(type)) emitWarning(warning, ...rest);
+  };
+  const { main } = await import('./main.ts');
+  const code = await main(process.argv.slice(2));
+  // Written before the exit, also into a slow pipe; what is still open must not keep the process.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+}
+
+function runWithPinnedNode() {
+  const node = fileURLToPath(new URL('../../node_modules/node/bin/node', import.meta.url));
+  if (!existsSync(node)) {
+    process.stderr.write(`baleen: needs Node ${NODE_NEEDED}, found ${process.versions.node}; run npm ci\n`);
+    process.exit(1);
+  }
+  const flags = QUIET_WARNINGS.map((name) => `--disable-warning=${name}`);
+  const script = fileURLToPath(import.meta.url);
+  const child = spawn(node, [...flags, script, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to both; a signal from elsewhere comes here only.
+  const isTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  process.on('SIGINT', () => isTerminal || child.kill('SIGINT'));
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  process.on('SIGHUP', () => isTerminal || child.kill('SIGHUP'));
+  child.once('error', (error) => {
+    process.stderr.write(`baleen: could not start ${node}: ${error.message}; run npm ci\n`);
+    process.exit(1);
+  });
+  child.once('exit', (code, signal) =>
+    process.exit(code ?? 128 + (constants.signals[signal ?? 'SIGKILL'] ?? 9)),
+  );
+}
