@@ -24,7 +24,8 @@ export async function startBrokerServices(signal: AbortSignal): Promise<BrokerSe
     configured: { kafkaBrokers: KAFKA_BROKERS, registryUrl: REGISTRY_URL, databaseUrl: DATABASE_URL },
     log: createLog({ path: join(folder, 'services.log') }),
     onProgress: ({ service, state, detail, elapsedMs }) => {
-      if (state !== 'starting') console.log(`${service} ${state} after ${elapsedMs} ms: ${detail}`);
+      if (state === 'ready' || state === 'failed')
+        console.log(`${service} ${state} after ${elapsedMs} ms: ${detail}`);
     },
     signal,
   });

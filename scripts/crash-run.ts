@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,18 +33,40 @@ export interface CrashRunResult {
 }
 
 const BALEEN = join(import.meta.dirname, '..', 'ops', 'cli', 'baleen.js');
+/** The environment without addresses of services: a run that is to be killed starts its own. */
+export function ownServices(): NodeJS.ProcessEnv {
+  const environment = { ...process.env };
+  for (const name of ['KAFKA_BROKERS', 'REGISTRY_URL', 'DATABASE_URL']) delete environment[name];
+  return environment;
+}
+
 /** A run that does not end by itself within this time is a stall. */
 const STALL_MS = 240_000;
 
 export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult> {
   const { input, kills, brokerKills, seed, say } = options;
   const folder = await mkdtemp(join(tmpdir(), 'baleen-crash-'));
+  // As root, Postgres runs as another user, who has to pass through.
+  await chmod(folder, 0o711);
   const random = generator(seed);
   let running: ChildProcess | null = null;
   const start = (dataDir: string): ChildProcess => {
     const report = `${dataDir}.json`;
-    const given = ['up', ...input, '--speed', 'max', '--exit-when-done', '--data-dir', dataDir, '--report', report];
-    running = spawn(process.execPath, [BALEEN, ...given, '--websocket-port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const given = [
+      'up',
+      ...input,
+      '--speed',
+      'max',
+      '--exit-when-done',
+      '--data-dir',
+      dataDir,
+      '--report',
+      report,
+    ];
+    running = spawn(process.execPath, [BALEEN, ...given, '--websocket-port', '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: ownServices(),
+    });
     return running;
   };
   try {
@@ -88,7 +110,11 @@ const stop = async (child: ChildProcess): Promise<void> => {
 };
 
 /** Kills the broker below a run as soon as blocks flow, and lets `up` bring it back. */
-async function killBroker(child: ChildProcess, dataDir: string, say: (sentence: string) => void): Promise<void> {
+async function killBroker(
+  child: ChildProcess,
+  dataDir: string,
+  say: (sentence: string) => void,
+): Promise<void> {
   const pidPath = join(dataDir, 'run', 'kafka.pid');
   const endpoints = join(dataDir, 'endpoints.json');
   const over = ended(child);
@@ -134,11 +160,14 @@ function differences(reference: Report, disturbed: Report): string[] {
   for (const [name, expected] of Object.entries(reference.topics)) {
     const found = disturbed.topics[name];
     if (/^(plan|raw|ledger)\./.test(name) || found === undefined) continue;
-    if (found.distinctIds !== expected.distinctIds) problems.push(`${name}: expected ${expected.distinctIds} ids, found ${found.distinctIds}`);
-    if (found.records !== found.distinctIds) problems.push(`${name}: ${found.records} positions for ${found.distinctIds} ids`);
+    if (found.distinctIds !== expected.distinctIds)
+      problems.push(`${name}: expected ${expected.distinctIds} ids, found ${found.distinctIds}`);
+    if (found.records !== found.distinctIds)
+      problems.push(`${name}: ${found.records} positions for ${found.distinctIds} ids`);
   }
   for (const key of ['blocks', 'transactions'] as const) {
-    if (reference[key] !== disturbed[key]) problems.push(`${key}: expected ${reference[key]}, found ${disturbed[key]}`);
+    if (reference[key] !== disturbed[key])
+      problems.push(`${key}: expected ${reference[key]}, found ${disturbed[key]}`);
   }
   for (const key of ['alerts', 'postgres'] as const) {
     const [a, b] = [JSON.stringify(reference[key]), JSON.stringify(disturbed[key])];
@@ -182,6 +211,8 @@ if (import.meta.main) {
     say: (sentence) => process.stderr.write(`${sentence}\n`),
   });
   if (values.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-  process.stdout.write(`${result.problems.length === 0 ? 'same as undisturbed' : result.problems.join('\n')}\n`);
+  process.stdout.write(
+    `${result.problems.length === 0 ? 'same as undisturbed' : result.problems.join('\n')}\n`,
+  );
   process.exitCode = result.problems.length === 0 ? 0 : 1;
 }

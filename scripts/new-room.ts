@@ -7,7 +7,9 @@ const root = join(import.meta.dirname, '..');
 
 function make(kind: string, name: string): number {
   if (!isRoomKind(kind) || !isRoomName(name)) {
-    console.error('usage: npm run new connector|processor|sink <name>; the name in lower case, such as http-poll');
+    console.error(
+      'usage: npm run new connector|processor|sink <name>; the name in lower case, such as http-poll',
+    );
     return 2;
   }
   const { folder, files, registry, importLine, entry } = newRoom(kind, name);
@@ -22,8 +24,9 @@ function make(kind: string, name: string): number {
   }
   const list = /export const (\w+)/.exec(readFileSync(join(root, registry), 'utf8'))?.[1] ?? 'list';
   console.log(`\nadd to ${registry}:\n  ${importLine}\n  and ${entry} to ${list}`);
-  if (kind === 'processor') console.log('and to topology/sub-topologies.ts: alone, or in the task whose key it keeps');
-  console.log('then: npm run check');
+  if (kind === 'processor')
+    console.log('and to topology/sub-topologies.ts: alone, or in the task whose key it keeps');
+  console.log('then: npm run format && npm run check');
   return 0;
 }
 

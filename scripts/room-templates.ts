@@ -22,9 +22,11 @@ const FOLDERS: Readonly<Record<RoomKind, string>> = {
 export const isRoomKind = (text: string): text is RoomKind => Object.hasOwn(FOLDERS, text);
 
 /** Lower case, words joined by `-`: it becomes a folder, a label of metrics and part of configuration. */
-export const isRoomName = (text: string): boolean => /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(text) && text.length <= 40;
+export const isRoomName = (text: string): boolean =>
+  /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(text) && text.length <= 40;
 
-const camelCase = (name: string): string => name.replaceAll(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+const camelCase = (name: string): string =>
+  name.replaceAll(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The folder of a room that does not exist yet. `name` is valid (`isRoomName`). */
 export function newRoom(kind: RoomKind, name: string): NewRoom {
@@ -98,14 +100,17 @@ export default defineProcessor({
   outputs: [],
 });
 `,
-    'logic.ts': `import { keyValue, type Json } from '#pipeline/state/store.ts';
-import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
+    'logic.ts': `import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
+import { type Json, keyValue } from '#pipeline/state/store.ts';
 import type { Score } from '#schemas/score.ts';
 
 export const stores = { counts: keyValue<Json>() };
 
 /** Counts records by key: the smallest fold. No clock, no chance, no I/O. */
-export function take({ key, value }: InputRecord<Score>, { stores: { counts } }: ProcessContext<typeof stores>): void {
+export function take(
+  { key, value }: InputRecord<Score>,
+  { stores: { counts } }: ProcessContext<typeof stores>,
+): void {
   if (value === null) return;
   counts.put(key, Number(counts.get(key) ?? 0) + 1);
 }
@@ -159,7 +164,12 @@ import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import definition from './index.ts';
 
 test('takes an empty batch', async () => {
-  const context = { clock: systemClock, log: silentLog, metrics: createMetrics(), read: async function* () {} };
+  const context = {
+    clock: systemClock,
+    log: silentLog,
+    metrics: createMetrics(),
+    read: async function* () {},
+  };
   const sink = definition.create(definition.config.parse({}), context);
   await sink.write({ records: [], before: [], after: [], resume: [] });
   expect(sink.status().detail).toBe('0 records');

@@ -77,7 +77,7 @@ async function brokerTests(): Promise<number> {
 /** What `npm test` does, in order; each resolves to an exit code. */
 const steps: readonly (readonly [name: string, work: () => Promise<number>])[] = [
   ['types', () => run(bin('tsc'), [])],
-  ['format and lint', () => run(bin('biome'), ['check', '--config-path', 'scripts/biome.json', '.'])],
+  ['format and lint', () => run(bin('biome'), ['check', '.'])],
   ['boundaries', () => run('scripts/check-boundaries.ts', [])],
   ['unit tests', async () => (await vitest('vitest.config.ts')).code],
   ['broker tests', brokerTests],

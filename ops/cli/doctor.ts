@@ -170,12 +170,8 @@ async function examineUp(dataDir: string, running: Endpoints | null): Promise<re
       bad('warn', 'baleen up', found, 'the next "baleen up" ends them, or end these processes yourself'),
     ];
   }
-  const isUnclean = identityOf(process.pid) !== null && files.length > 0;
   return [
-    ok(
-      'baleen up',
-      isUnclean ? 'not running; the last one did not end in order, which does no harm' : 'not running',
-    ),
+    ok('baleen up', files.length > 0 ? 'not running; the last one did not end in order' : 'not running'),
   ];
 }
 

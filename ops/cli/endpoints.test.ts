@@ -52,6 +52,8 @@ describe('endpoints', () => {
     });
     await removeEndpoints(dataDir);
     await expect(locateServices({ dataDir, sources })).rejects.toThrow('start it with "baleen up"');
-    await expect(locateServices({ dataDir, sources: { file: null, environment } })).rejects.toThrow('REGISTRY_URL');
+    await expect(locateServices({ dataDir, sources: { file: null, environment } })).rejects.toThrow(
+      'REGISTRY_URL',
+    );
   });
 });

@@ -43,7 +43,10 @@ describe('baleen', () => {
   });
 
   test('wrong settings are all listed', async () => {
-    const { code, error } = await baleen(['config'], { BALEEN__KAFKA__BROKER: 'x', BALEEN__REGISTRY__URL: 'ftp://x' });
+    const { code, error } = await baleen(['config'], {
+      BALEEN__KAFKA__BROKER: 'x',
+      BALEEN__REGISTRY__URL: 'ftp://x',
+    });
     expect(code).toBe(1);
     expect(error.split('\n').length).toBe(4);
     expect(error).toContain('did you mean brokers?');

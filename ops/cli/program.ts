@@ -196,7 +196,9 @@ export function createProgram(options: {
     .addHelpText('after', examples(['doctor', 'doctor --config live.yaml --json']))
     .action(async (given) => {
       const { doctor } = await import('./doctor.ts');
-      finish(await doctor({ dataDir: given.dataDir, json: given.json === true, sources: sources(given.config) }));
+      finish(
+        await doctor({ dataDir: given.dataDir, json: given.json === true, sources: sources(given.config) }),
+      );
     });
 
   program

@@ -3,7 +3,13 @@ import { PipelineError } from '#pipeline/errors.ts';
 import type { Admin, FetchHandler, Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
 import { readRecords } from './read-records.ts';
 
-const record = (offset: number): KafkaRecord => ({ offset, timestampMs: offset, key: null, value: null, headers: [] });
+const record = (offset: number): KafkaRecord => ({
+  offset,
+  timestampMs: offset,
+  key: null,
+  value: null,
+  headers: [],
+});
 
 /** A topic in memory; what is appended later reaches those who read on. */
 function memoryTopic(sizes: readonly number[]) {
@@ -27,7 +33,8 @@ function memoryTopic(sizes: readonly number[]) {
         add: (topic, partition, offset) => {
           state.added.push([partition, offset]);
           const records = (logs[partition] ?? []).slice(offset);
-          if (records.length > 0) queueMicrotask(() => given.onRecords(topic, partition, records, records.length));
+          if (records.length > 0)
+            queueMicrotask(() => given.onRecords(topic, partition, records, records.length));
         },
         remove: () => {},
         pause: () => {},
@@ -41,7 +48,8 @@ function memoryTopic(sizes: readonly number[]) {
   return {
     kafka,
     state,
-    append: (partition: number, offset: number) => handler?.onRecords('t', partition, [record(offset)], offset + 1),
+    append: (partition: number, offset: number) =>
+      handler?.onRecords('t', partition, [record(offset)], offset + 1),
     fail: (error: Error) => handler?.onError('t', 0, error),
   };
 }
@@ -64,7 +72,9 @@ describe('readRecords', () => {
 
   test('an empty topic is at its end at once', async () => {
     const { kafka } = memoryTopic([0, 0]);
-    expect(await places(readRecords({ kafka, topic: 't', from: 'start', isEndless: false, signal }))).toEqual([]);
+    expect(await places(readRecords({ kafka, topic: 't', from: 'start', isEndless: false, signal }))).toEqual(
+      [],
+    );
   });
 
   test('from the end shows only what comes later, until it is aborted', async () => {
@@ -72,7 +82,12 @@ describe('readRecords', () => {
     const stopping = new AbortController();
     const records = readRecords({ kafka, topic: 't', from: 'end', isEndless: true, signal: stopping.signal });
     const first = records.next();
-    await expect.poll(() => state.added).toEqual([[0, 3], [1, 0]]);
+    await expect
+      .poll(() => state.added)
+      .toEqual([
+        [0, 3],
+        [1, 0],
+      ]);
     append(1, 0);
     expect((await first).value).toMatchObject({ partition: 1, record: { offset: 0 } });
     const second = records.next();

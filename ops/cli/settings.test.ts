@@ -74,7 +74,8 @@ describe('settings', () => {
       DATABASE_URL: 'postgres://u:sEcrEt-word@host/db',
       BALEEN__CONNECTORS__HELIUS__AUTHORIZATION: 'Bearer sEcrEt-word',
       BALEEN__SINKS__WEBSOCKET__TOKEN: 'sEcrEt-word-long-enough',
-      BALEEN__CONNECTORS__EVM__RPC_URL: 'https://u:sEcrEt-word@node/v2/sEcrEt-word-of-twenty-letters?k=sEcrEt-word',
+      BALEEN__CONNECTORS__EVM__RPC_URL:
+        'https://u:sEcrEt-word@node/v2/sEcrEt-word-of-twenty-letters?k=sEcrEt-word',
     });
     expect(JSON.stringify(explained)).not.toContain('sEcrEt');
   });

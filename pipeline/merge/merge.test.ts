@@ -136,9 +136,13 @@ describe('Merge', () => {
     const choices = fc.infiniteStream(fc.nat(1_000));
     fc.assert(
       fc.property(histories, choices, (steps, random) => {
-        const history = steps.map((deltas) =>
-          deltas.reduce<number[]>((times, delta) => [...times, (times.at(-1) ?? 0) + delta], []),
-        );
+        const history = steps.map((deltas) => {
+          let timeMs = 0;
+          return deltas.map((delta) => {
+            timeMs += delta;
+            return timeMs;
+          });
+        });
         const { merge, channels } = channelsOf(history.length);
         const folded: string[] = [];
         const arrived = history.map(() => 0);
