@@ -106,9 +106,6 @@ export function checkImport(from: string, specifier: string): Problem | null {
   if (other === null) {
     return { found, expected: 'a file of a source folder', hint: 'move what is needed into its layer' };
   }
-  if (specifier.startsWith('.') && from.split('/')[0] !== target.split('/')[0]) {
-    return { found, expected: 'an alias across folders', hint: `write #${target}` };
-  }
   if (target.startsWith('pipeline/testing/') && !isTestCode(from)) {
     return {
       found,
@@ -116,7 +113,11 @@ export function checkImport(from: string, specifier: string): Problem | null {
       hint: 'move what the product needs out of pipeline/testing',
     };
   }
-  if (mayImport(from, own, other)) return null;
+  const isAllowed = mayImport(from, own, other);
+  if (isAllowed && specifier.startsWith('.') && from.split('/')[0] !== target.split('/')[0]) {
+    return { found, expected: 'an alias across folders', hint: `write #${target}` };
+  }
+  if (isAllowed) return null;
   const isRooms = other.room !== null && own.room !== null && own.room !== other.room;
   return isRooms
     ? {

@@ -1,56 +1,40 @@
-/** Real services for the broker tests: what the environment names, and for the rest local ones in a new folder. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/**
+ * Set-up of the broker tests: real services for one run, below a temporary directory. What KAFKA_BROKERS,
+ * REGISTRY_URL and DATABASE_URL already name is used instead. Workers inherit the three variables.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServices } from '#ops/local/services.ts';
-import { messageOf } from '#pipeline/errors.ts';
 import { createLog } from '#pipeline/telemetry/log.ts';
 
-export interface BrokerServices {
-  /** To be added to the environment of the tests. */
-  readonly environment: Readonly<Record<string, string>>;
-  stop(): Promise<void>;
-}
-
-/** Throws what `startServices` throws. */
-export async function startBrokerServices(signal: AbortSignal): Promise<BrokerServices> {
-  const { KAFKA_BROKERS, REGISTRY_URL, DATABASE_URL } = process.env;
-  const folder = await mkdtemp(join(tmpdir(), 'baleen-test-'));
+/** Starts what is not configured; resolves to the teardown. A failed start fails the run. */
+export default async function setup(): Promise<() => Promise<void>> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'baleen-broker-tests-'));
   const services = await startServices({
-    dataDir: folder,
+    dataDir,
     mode: 'auto',
-    configured: { kafkaBrokers: KAFKA_BROKERS, registryUrl: REGISTRY_URL, databaseUrl: DATABASE_URL },
-    log: createLog({ path: join(folder, 'services.log') }),
+    configured: {
+      kafkaBrokers: process.env['KAFKA_BROKERS'] || undefined,
+      registryUrl: process.env['REGISTRY_URL'] || undefined,
+      databaseUrl: process.env['DATABASE_URL'] || undefined,
+    },
+    log: createLog({ level: 'warn' }),
     onProgress: ({ service, state, detail, elapsedMs }) => {
-      if (state === 'ready' || state === 'failed')
-        console.log(`${service} ${state} after ${elapsedMs} ms: ${detail}`);
+      if (state === 'downloading' || state === 'ready') {
+        console.log(`${service}: ${state}, ${detail} (${(elapsedMs / 1_000).toFixed(1)} s)`);
+      }
     },
-    signal,
+    signal: new AbortController().signal,
+  }).catch((error: unknown) => {
+    rmSync(dataDir, { recursive: true, force: true });
+    throw error;
   });
-  // A test that kills the broker does so with a command; the services belong to this process, so it asks here.
-  const door = createServer((_request, response) => {
-    services.restart('kafka').then(
-      () => response.end(),
-      (error: unknown) => response.writeHead(500).end(messageOf(error)),
-    );
-  });
-  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
-  const { port } = door.address() as AddressInfo;
-  const ask = `fetch('http://127.0.0.1:${port}').then(({ ok }) => process.exit(ok ? 0 : 1))`;
-  const isOurs = KAFKA_BROKERS === undefined;
-  return {
-    environment: {
-      KAFKA_BROKERS: services.kafkaBrokers,
-      REGISTRY_URL: services.registryUrl,
-      DATABASE_URL: services.databaseUrl,
-      ...(isOurs ? { KAFKA_KILL_AND_RESTART: `"${process.execPath}" -e "${ask}"` } : {}),
-    },
-    stop: async () => {
-      door.close();
-      await services.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
+  process.env['KAFKA_BROKERS'] = services.kafkaBrokers;
+  process.env['REGISTRY_URL'] = services.registryUrl;
+  process.env['DATABASE_URL'] = services.databaseUrl;
+  return async () => {
+    await services.stop();
+    rmSync(dataDir, { recursive: true, force: true });
   };
 }

@@ -7,8 +7,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '#pipeline/errors.ts';
-import { startBrokerServices } from './broker-services.ts';
 import { countTests, formatCounts, type TestCounts, unexcused, type VitestReport } from './test-counts.ts';
+import { startTestServices } from './test-services.ts';
 
 const root = join(import.meta.dirname, '..');
 const bin = (name: string) => join(root, 'node_modules', '.bin', name);
@@ -65,7 +65,7 @@ function checkSkipped({ skippedNames }: TestCounts): number {
 }
 
 async function brokerTests(): Promise<number> {
-  const services = await startBrokerServices(stopping.signal);
+  const services = await startTestServices(stopping.signal);
   try {
     const { code, counts } = await vitest('vitest.broker.config.ts', services.environment);
     return code === 0 ? checkSkipped(counts) : code;

@@ -9,9 +9,7 @@ export type Cell = string | null;
 const CHUNK_UNITS = 65_536;
 
 /** What `COPY` would read as structure; and U+0000, which no PostgreSQL text can hold. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const SPECIAL = /[\\\t\n\r\u0000]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
 const EACH_SPECIAL = /[\\\t\n\r\u0000]/g;
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\\', '\\\\'],
