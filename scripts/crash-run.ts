@@ -6,7 +6,7 @@
  *     node scripts/crash-run.ts --world-blocks 30 --kills 3 --broker-kills 1 --seed 7 --json
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,14 +116,17 @@ async function killBroker(
   say: (sentence: string) => void,
 ): Promise<void> {
   const pidPath = join(dataDir, 'run', 'kafka.pid');
-  const endpoints = join(dataDir, 'endpoints.json');
   const over = ended(child);
   let isOver = false;
   void over.finally(() => {
     isOver = true;
   });
-  while (!isOver && !existsSync(endpoints)) await sleep(50);
-  await sleep(2_000);
+  let output = '';
+  child.stdout?.on('data', (bytes: Buffer) => {
+    output += bytes.toString();
+  });
+  while (!isOver && !output.includes('running; Ctrl-C')) await sleep(20);
+  await sleep(500);
   const pid = isOver ? Number.NaN : Number.parseInt(/\d+/.exec(readFileSync(pidPath, 'utf8'))?.[0] ?? '', 10);
   if (Number.isSafeInteger(pid)) {
     process.kill(pid, 'SIGKILL');

@@ -45,6 +45,8 @@ export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clo
   let pollStartMs: number | null = null;
   let lastRequestMs = 0;
   let areReceiptsUsed = false;
+  /** When a subscriber had heard of every block; null before. */
+  let playedOutMs: number | null = null;
 
   const note = (index: number): void => {
     announced.add(index);
@@ -75,7 +77,10 @@ export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clo
       try {
         for (let index = first; !signal.aborted; index += 1) {
           const head = chain.head(index);
-          if (head === null) return;
+          if (head === null) {
+            playedOutMs = clock.nowMs();
+            return;
+          }
           if (intervalMs === null) await room(subscriber, signal);
           else {
             const waitMs = firstMs + (index - first) * intervalMs - clock.nowMs();
@@ -124,7 +129,11 @@ export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clo
     },
     fetchedCount: () => fetched.size,
     isDone: () => {
-      if (chain.total === null || fetched.size < chain.total) return false;
+      if (chain.total === null) return false;
+      // A client that was here before has heard of all and asks only for what it lacks.
+      const isHeard =
+        playedOutMs !== null && clock.nowMs() - Math.max(playedOutMs, lastRequestMs) >= 2 * QUIET_MS;
+      if (fetched.size < chain.total) return isHeard;
       // A client that never asks for receipts is not waited for; one that asks for some may still be at it.
       if (!areReceiptsUsed || withoutReceipts.size === 0) return true;
       return clock.nowMs() - lastRequestMs >= QUIET_MS;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, createChannel } from './channel.ts';
-import { acceptTick, checkTail, derivedInbound, rawInbound } from './inbound.ts';
+import { acceptTick, derivedInbound, isTailLate, rawInbound, tailLost } from './inbound.ts';
 import { formatPosition, nextDigest, POSITION_HEADER, TICK_HEADER } from './position.ts';
 
 function codeOf(work: () => unknown): string | null {
@@ -87,9 +87,20 @@ describe('rawInbound', () => {
     expect(resume).toMatchObject({ offset: 2, maximumMs: 40 });
     const again = open(resume);
     expect(again.channel.frontierMs).toBe(40);
+    // It reads the record before once more, to see that the topic is still the same.
+    expect(again.inbound.nextOffset).toBe(1);
+    again.inbound.accept(record(1, 40));
     again.inbound.accept(record(2, 20));
     expect(again.channel.queue.first).toEqual(fold());
     expect(again.inbound.resumePoint().digest).toBe(resume.digest);
+  });
+
+  test('refuses a topic that was made anew', () => {
+    const { inbound, fold } = open();
+    for (const [offset, timestampMs] of [10, 40].entries()) inbound.accept(record(offset, timestampMs));
+    fold();
+    const again = open(inbound.resumePoint());
+    expect(codeOf(() => again.inbound.accept(record(0, 10, 'another')))).toBe('STREAM_FORKED');
   });
 
   test('resumes behind everything when nothing waits, ticks included', () => {
@@ -210,10 +221,14 @@ describe('derivedInbound', () => {
     inbound.accept(writer(0, 50));
     acceptTick(channel, 100, 2, 1_000);
     acceptTick(channel, 120, 2, 5_000);
-    expect(codeOf(() => checkTail(channel, 10_999, 10_000))).toBeNull();
-    expect(codeOf(() => checkTail(channel, 11_000, 10_000))).toBe('SEQUENCE_GAP');
+    // A writer that goes on telling does not make the wait young again.
+    acceptTick(channel, 130, 3, 9_000);
+    expect(isTailLate(channel, 10_999, 10_000)).toBe(false);
+    expect(isTailLate(channel, 11_000, 10_000)).toBe(true);
+    expect(tailLost(channel)).toMatchObject({ code: 'SEQUENCE_GAP', action: 'stop' });
     inbound.accept(writer(1, 60));
-    expect(codeOf(() => checkTail(channel, 99_000, 10_000))).toBeNull();
+    inbound.accept(writer(2, 70));
+    expect(isTailLate(channel, 99_000, 10_000)).toBe(false);
   });
 
   test('resumes at the first waiting record of any writer and then drops what others had folded', () => {

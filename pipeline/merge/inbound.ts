@@ -38,7 +38,9 @@ const sizeOf = (record: KafkaRecord): number => (record.key?.length ?? 0) + (rec
 /** A raw, fact or plan partition: its own order is the truth, and ticks prove that time has passed. */
 export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
   const { topic, partition } = channel;
-  let nextOffset = resume.offset;
+  // One record earlier, to see that it is still the one that was there: after a topic is made anew, offsets lie.
+  let mustVerify = resume.offset > 0 && resume.digest !== 0;
+  let nextOffset = mustVerify ? resume.offset - 1 : resume.offset;
   let maximumMs = resume.maximumMs;
   let digest = resume.digest;
   let waitingBytes = 0;
@@ -61,10 +63,19 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
         );
       }
       nextOffset = record.offset + 1;
+      const own = nextDigest(0, record.timestampMs, record.key, record.value);
+      if (mustVerify) {
+        mustVerify = false;
+        if (own === digest) return false;
+        throw new PipelineError(
+          'STREAM_FORKED',
+          `${topic}/${partition}: record ${record.offset} is not the one that was folded; the topic was deleted and made anew, or cut: start with --fresh`,
+        );
+      }
       const maximumBefore = maximumMs;
       const digestBefore = digest;
       maximumMs = Math.max(maximumMs, record.timestampMs);
-      digest = nextDigest(digest, record.timestampMs, record.key, record.value);
+      digest = own;
       if (channel.queue.length === 0) channel.frontierMs = maximumMs;
       if (isTick(record.headers)) return false;
       waitingBytes += sizeOf(record);
@@ -88,7 +99,7 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
     resumePoint: () => {
       const head = channel.queue.first;
       return head === undefined
-        ? { offset: nextOffset, maximumMs, digest }
+        ? { offset: mustVerify ? nextOffset + 1 : nextOffset, maximumMs, digest }
         : { offset: head.offset, maximumMs: head.maximumBefore, digest: head.digestBefore };
     },
   };
@@ -175,7 +186,7 @@ export function acceptTick(channel: Channel, logTimeMs: number, sequence: number
     channel.pendingTick = {
       logTimeMs,
       sequence,
-      sinceMs: pending?.sequence === sequence ? pending.sinceMs : nowMs,
+      sinceMs: pending?.sinceMs ?? nowMs,
     };
   }
   applyPendingTick(channel);
@@ -188,12 +199,13 @@ function applyPendingTick(channel: Channel): void {
   channel.pendingTick = null;
 }
 
-/** Throws SEQUENCE_GAP when a tick has waited too long for records that it covers: a loss at the tail, which no gap shows. */
-export function checkTail(channel: Channel, nowMs: number, limitMs: number): void {
-  const tick = channel.pendingTick;
-  if (tick === null || nowMs - tick.sinceMs < limitMs) return;
-  throw new PipelineError(
+/** A tick has waited for longer than `limitMs` for records that it covers: perhaps a loss at the tail, which no gap shows. */
+export const isTailLate = ({ pendingTick }: Channel, nowMs: number, limitMs: number): boolean =>
+  pendingTick !== null && nowMs - pendingTick.sinceMs >= limitMs;
+
+/** The partition was read to its end, and what its writer says that it wrote is not there. */
+export const tailLost = (channel: Channel): PipelineError =>
+  new PipelineError(
     'SEQUENCE_GAP',
-    `${channelName(channel)}: its writer says that it wrote up to ${tick.sequence}, the log ends at ${channel.stored.sequence} after ${limitMs} ms: records are lost at the end`,
+    `${channelName(channel)}: its writer says that it wrote up to ${channel.pendingTick?.sequence}, the log ends at ${channel.stored.sequence}: records are lost at the end; replay this topic`,
   );
-}

@@ -49,6 +49,7 @@ export function startConnecting(options: ConnectingOptions): Connecting {
         await connector.check(stopping.signal);
         await connector.run(stopping.signal);
         if (finite.get(name) === true) return;
+        await clock.sleep(backoffMs(0), stopping.signal);
       } catch (error) {
         if (stopping.signal.aborted) return;
         if (!isPipelineError(error) || error.action !== 'retry') throw error;

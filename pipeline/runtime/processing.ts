@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { backoffMs, type Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import { tailLost } from '#pipeline/merge/inbound.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
@@ -207,10 +208,16 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     }
     if (folded > 0) {
       isHeldBack = true;
-      void producer.writable().then(() => {
-        isHeldBack = false;
-        schedule();
-      });
+      void producer.writable().then(
+        () => {
+          isHeldBack = false;
+          schedule();
+        },
+        (error: unknown) =>
+          guard(() => {
+            throw error;
+          }),
+      );
       return;
     }
     let waitsForMs = -1;
@@ -225,13 +232,9 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
 
   const stopRepeating = clock.every(REPEAT_TICK_MS, () =>
     guard(() => {
-      for (const task of tasks) {
-        task.emitTick(true);
-        task.checkTails();
-      }
+      for (const task of tasks) task.emitTick(true);
     }),
   );
-  void producer.acknowledged().catch(() => {});
 
   // ---- checkpoints
   const safeSteps = new Map(tasks.map((task) => [task, task.step]));
@@ -249,6 +252,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       if (stopping.signal.aborted || !isRunning) return;
       try {
         await takeCheckpoints();
+        await checkTails(kafka, tasks, physicalName);
         attempt = 0;
         if (options.lagGroup !== null)
           await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
@@ -322,6 +326,26 @@ async function isFolded(
     return true;
   } finally {
     await admin.close();
+  }
+}
+
+/** Throws SEQUENCE_GAP when a late tail is not late but lost: the partition was read to its end without it. */
+async function checkTails(
+  kafka: Kafka,
+  tasks: readonly Task[],
+  physicalName: (topic: string) => string,
+): Promise<void> {
+  for (const task of tasks) {
+    for (const channel of task.lateTails()) {
+      const { topic, partition } = channel;
+      const admin = kafka.admin();
+      const ends = await admin.offsets(physicalName(topic)).finally(() => admin.close());
+      const end = ends.find((range) => range.partition === partition)?.end ?? 0;
+      const inbound = task.inbounds.find((one) => one.topic === topic && one.partition === partition);
+      // Asked for after the tick was seen: what it covers lies before this end.
+      if (channel.pendingTick !== null && inbound !== undefined && inbound.nextOffset >= end)
+        throw tailLost(channel);
+    }
   }
 }
 

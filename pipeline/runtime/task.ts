@@ -3,7 +3,7 @@ import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord, Producer } from '#pipeline/kafka/types.ts';
 import { type Channel, channelName } from '#pipeline/merge/channel.ts';
-import { acceptTick, checkTail, derivedInbound, type Inbound, rawInbound } from '#pipeline/merge/inbound.ts';
+import { acceptTick, derivedInbound, type Inbound, isTailLate, rawInbound } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -50,12 +50,12 @@ export interface Task {
   blocked(): Blocked | null;
   /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
   emitTick(repeat: boolean): void;
-  /** Throws SEQUENCE_GAP when the tail of an input is lost. */
-  checkTails(): void;
+  /** Channels whose writer has long said that it wrote more than was seen. */
+  lateTails(): readonly Channel[];
   contents(): CheckpointContents;
 }
 
-const TAIL_LIMIT_MS = 120_000;
+const TAIL_LIMIT_MS = 60_000;
 
 export function createTask(options: TaskOptions): Task {
   const { id, graph, node, genesis, metrics, clock } = options;
@@ -144,9 +144,7 @@ export function createTask(options: TaskOptions): Task {
       outputs.tick(tickedMs);
       metrics.add('ticks_total', { kind: 'derived' });
     },
-    checkTails: () => {
-      for (const channel of channels) checkTail(channel, clock.nowMs(), TAIL_LIMIT_MS);
-    },
+    lateTails: () => channels.filter((channel) => isTailLate(channel, clock.nowMs(), TAIL_LIMIT_MS)),
     contents: () => ({
       fingerprint: genesis.fingerprint,
       epoch: genesis.epoch,

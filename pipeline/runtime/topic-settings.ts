@@ -5,6 +5,8 @@ import type { Layer, Topic } from '#schemas/topics.ts';
 
 /** A full block with receipts is 1 to 5 MB of JSON: one raw record. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
+/** Twice as much where tasks write: a dead letter holds a whole raw record and says why. */
+const MAX_DERIVED_BYTES = 2 * MAX_RECORD_BYTES;
 
 const APPEND_TIME = {
   'message.timestamp.type': 'LogAppendTime',
@@ -38,7 +40,11 @@ export function topicSpec(
     name,
     partitions: topic.partitions,
     replication: Math.min(3, brokers),
-    settings: { ...REQUIRED[topic.layer], ...cluster, 'max.message.bytes': String(MAX_RECORD_BYTES) },
+    settings: {
+      ...REQUIRED[topic.layer],
+      ...cluster,
+      'max.message.bytes': String(topic.layer === 'derived' ? MAX_DERIVED_BYTES : MAX_RECORD_BYTES),
+    },
   };
 }
 

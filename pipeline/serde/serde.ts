@@ -100,11 +100,12 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
 };
 
 async function register(registry: SchemaRegistry, topic: Topic, url: string): Promise<number> {
+  const subject = `${topic.name}-value`;
+  const compatibility = COMPATIBILITY.BACKWARD_TRANSITIVE;
   try {
-    const { id } = await registry.register(
-      { type: SchemaType.AVRO, schema: JSON.stringify(topic.schema) },
-      { subject: `${topic.name}-value`, compatibility: COMPATIBILITY.BACKWARD_TRANSITIVE },
-    );
+    await finishSubject(url, subject, compatibility);
+    const schema = JSON.stringify(topic.schema);
+    const { id } = await registry.register({ type: SchemaType.AVRO, schema }, { subject, compatibility });
     return id;
   } catch (error) {
     const status =
@@ -118,10 +119,28 @@ async function register(registry: SchemaRegistry, topic: Topic, url: string): Pr
     }
     throw new PipelineError(
       'SERVICE_UNREACHABLE',
-      `schema registry ${printableUrl(url)}: expected to register ${topic.name}-value, found: ${messageOf(error)}; check REGISTRY_URL`,
+      `schema registry ${printableUrl(url)}: expected to register ${subject}, found: ${messageOf(error)}; check REGISTRY_URL`,
       { cause: error },
     );
   }
+}
+
+/** The client sets the rule after the schema. A crash between the two leaves a subject without one, which it then refuses. */
+async function finishSubject(url: string, subject: string, compatibility: string): Promise<void> {
+  const versions = await fetch(`${url}/subjects/${encodeURIComponent(subject)}/versions`);
+  await versions.body?.cancel();
+  if (!versions.ok) return;
+  const config = `${url}/config/${encodeURIComponent(subject)}`;
+  const answer = await fetch(config);
+  const found: unknown = await answer.json();
+  const level =
+    typeof found === 'object' && found !== null && 'compatibilityLevel' in found
+      ? found.compatibilityLevel
+      : null;
+  if (answer.ok && level !== 'NONE') return;
+  const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' };
+  const set = await fetch(config, { method: 'PUT', headers, body: JSON.stringify({ compatibility }) });
+  await set.body?.cancel();
 }
 
 async function earlierVersions(

@@ -46,7 +46,8 @@ export function createTaskState(backend: StateBackend): TaskState {
 
   const createStore = (name: string, { retentionMs }: StoreDeclaration<Json>): KeyValueStore<Json> => {
     if (retentionMs !== null) retentions.set(name, { retentionMs, sweptSegment: -1 });
-    const path = (key: string) => `${name}${SEPARATOR}${key}`;
+    // Hostile text may hold half of a surrogate pair, which bytes cannot: the same replacement in every layer.
+    const path = (key: string) => `${name}${SEPARATOR}${key.toWellFormed()}`;
     return {
       get: (key) => {
         const text = lookup(path(key));
@@ -61,7 +62,7 @@ export function createTaskState(backend: StateBackend): TaskState {
         if (text === undefined) throw new PipelineError('INVARIANT_BROKEN', `${name}: undefined is no value`);
         current.set(path(key), retentionMs === null ? `:${text}` : `${nowMs.toString(36)}:${text}`);
         if (retentionMs !== null) {
-          current.set(segmentKey(name, Math.floor(nowMs / retentionMs), key), '');
+          current.set(segmentKey(name, Math.floor(nowMs / retentionMs), key.toWellFormed()), '');
         }
       },
       delete: (key) => {
