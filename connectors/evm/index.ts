@@ -40,7 +40,7 @@ const config = z.strictObject({
   maxBlockBytes: z
     .int()
     .min(1)
-    .default(32 * 1024 * 1024),
+    .default(15 * 1024 * 1024),
   /** Blocks fetched ahead. */
   concurrency: z.int().min(1).default(4),
   /** Larger holes are probed at their ends only, and not repaired. */

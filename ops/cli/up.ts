@@ -4,9 +4,9 @@ import { resolve } from 'node:path';
 import { type ServiceName, type Services, startServices } from '#ops/local/services.ts';
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { backoffMs, type Clock, systemClock } from '#pipeline/clock.ts';
-import { isPipelineError, messageOf, printableUrl } from '#pipeline/errors.ts';
+import { messageOf, printableUrl } from '#pipeline/errors.ts';
 import type { SinkRecord } from '#pipeline/rooms.ts';
-import { createLog, type Log } from '#pipeline/telemetry/log.ts';
+import { createLog, type Log, type LogFields } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import type { Alert } from '#schemas/alert.ts';
 import { alerts } from '#schemas/topics.ts';
@@ -22,7 +22,7 @@ const SILENCE_MS = 86_400_000;
 const SUMMARY_MS = 1_000;
 const DRAIN_POLL_MS = 200;
 
-/** Returns the exit code: 0 when it was stopped or is done, 1 when a part could not go on. */
+/** Returns 0 when it was stopped or is done. Throws, after everything is closed, what a part could not go on for. */
 export async function up(options: UpOptions): Promise<number> {
   const clock = systemClock;
   const startedAtMs = clock.nowMs();
@@ -30,23 +30,43 @@ export async function up(options: UpOptions): Promise<number> {
   const display = createDisplay({ stream: process.stdout, isTerminal: process.stdout.isTTY === true, clock });
   const stopping = new AbortController();
   const stop = () => stopping.abort();
-  process.once('SIGINT', stop).once('SIGTERM', stop);
+  // A second signal changes nothing: stopping is bounded, and cut short it would leave work behind.
+  process.on('SIGINT', stop).on('SIGTERM', stop);
   const opened: (() => Promise<void>)[] = [];
-  let code = 0;
+  let failure: unknown = null;
   try {
-    const log = createLog({ path: `${dataDir}/logs/baleen.log`, level: options.verbose ? 'debug' : 'info' });
-    code = await run({ options, dataDir, clock, startedAtMs, display, log, stopping, opened });
+    const file = createLog({ path: `${dataDir}/logs/baleen.log`, level: options.verbose ? 'debug' : 'info' });
+    const log = showWarnings(file, display);
+    await run({ options, dataDir, clock, startedAtMs, display, log, stopping, opened });
   } catch (error) {
-    if (!stopping.signal.aborted) {
-      code = 1;
-      display.warn(`${isPipelineError(error) ? `${error.code}: ` : ''}${messageOf(error)}`);
-      if (options.verbose) console.error(error);
-    }
+    // Stopped while it started: what was waited for is given up, and that is no failure.
+    if (error !== stopping.signal.reason) failure = error;
   }
   display.note('stopping');
   for (const close of opened.reverse()) await close().catch((error) => display.warn(messageOf(error)));
   display.finish();
-  return code;
+  if (failure !== null) throw failure;
+  return 0;
+}
+
+/** What is degraded is said on the screen too, not in the log file alone. */
+function showWarnings(log: Log, display: Display): Log {
+  const show = (message: string, fields?: LogFields) => {
+    const error = fields?.['error'];
+    display.warn(error === undefined ? message : `${message}: ${messageOf(error)}`);
+  };
+  return {
+    ...log,
+    warn: (message, fields) => {
+      log.warn(message, fields);
+      show(message, fields);
+    },
+    error: (message, fields) => {
+      log.error(message, fields);
+      show(message, fields);
+    },
+    for: (component) => showWarnings(log.for(component), display),
+  };
 }
 
 interface Context {
@@ -60,7 +80,7 @@ interface Context {
   opened: (() => Promise<void>)[];
 }
 
-async function run(context: Context): Promise<number> {
+async function run(context: Context): Promise<void> {
   const { options, dataDir, clock, display, log, stopping, opened } = context;
   const { signal } = stopping;
   const preview = await buildSettings({ ...options.sources, provided: {}, isPreview: true });
@@ -125,7 +145,6 @@ async function run(context: Context): Promise<number> {
   stopSummary();
   if (failure !== null) throw failure;
   if (options.report !== null) await report(context, pipeline, services, watch);
-  return 0;
 }
 
 /** A service that died is started again until it stays: the rest of the pipeline waits for it and goes on. */
@@ -258,14 +277,12 @@ function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: Wa
       lastFolded === 0 ? 0 : ((folded - lastFolded) * 1000) / Math.max(1, nowMs - lastMs);
     lastFolded = folded;
     lastMs = nowMs;
-    const waiting = [...pipeline.connectors].map(
-      ([name, connector]) => `${name} ${connector.status().detail}`,
-    );
+    const waiting = pipeline.connectors.get('evm')?.status().detail ?? '';
     display.summary({
       recordsPerSecond,
       lag: pipeline.processing.lag(),
       alerts: watch.count(),
-      waiting: waiting.join('; '),
+      waiting,
     });
   });
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,7 +112,9 @@ describe('local services', () => {
       .object({ brokers: z.string(), pids: z.record(z.string(), z.int()) })
       .parse(JSON.parse(String(line)));
     const identities = Object.values(left.pids).map(identityOf);
+    const killed = once(parent, 'exit');
     parent.kill('SIGKILL');
+    await killed;
     const services = await start({ dataDir: join(dataDir, 'orphans') });
     for (const identity of identities) expect(identity !== null && isRunning(identity)).toBe(false);
     expect(services.kafkaBrokers).toBe(left.brokers);

@@ -23,28 +23,43 @@ export interface CheckpointContents {
   readonly destinations: Readonly<Record<string, Readonly<Destination>>>;
 }
 
+export interface CheckpointOptions {
+  readonly producer: Producer;
+  readonly metrics: Metrics;
+  /** Waits before a local write is tried again (a full disk); throws to give up. */
+  readonly waitOut: (error: unknown, attempt: number) => Promise<void>;
+}
+
 /**
  * Takes a checkpoint of a task, if it did anything since `lastStep`. Folding may go on meanwhile: what is captured is
  * one moment between two records. Returns the step that is now safe.
  */
-export async function checkpoint(
-  task: Task,
-  lastStep: number,
-  producer: Producer,
-  metrics: Metrics,
-): Promise<number> {
+export async function checkpoint(task: Task, lastStep: number, options: CheckpointOptions): Promise<number> {
+  const { producer, metrics, waitOut } = options;
   if (task.step === lastStep) return lastStep;
   // 1. One moment: contents and writes belong to the same step.
   const contents = task.contents();
   const writes = task.state.capture();
+  const text = JSON.stringify(contents);
   // 2. All outputs up to that step are in Kafka. Without this a restart would go on after records that nobody has.
   await producer.acknowledged();
   // 3. (The changelog group goes here.)
   // 4. State and contents in one atomic local batch.
-  await writes.write(JSON.stringify(contents));
+  await persist(() => writes.write(text), waitOut);
   metrics.add('checkpoints_total', { subtopology: task.id.subTopology });
   // 5. Group offsets follow (lag.ts): for lag tools only, never read back.
   return contents.step;
+}
+
+/** What was captured stays captured: a write that failed is tried again as it was. */
+async function persist(write: () => Promise<void>, waitOut: CheckpointOptions['waitOut']): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await write();
+    } catch (error) {
+      await waitOut(error, attempt);
+    }
+  }
 }
 
 /** Null when there is none. Throws FINGERPRINT_CHANGED or STATE_UNREADABLE. */

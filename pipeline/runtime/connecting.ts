@@ -11,6 +11,10 @@ import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
 import { partitionOf } from './partitioner.ts';
 import { readToEnd } from './read-topic.ts';
+import { MAX_RECORD_BYTES } from './topic-settings.ts';
+
+/** Kafka's limit counts the batch around the record. */
+const FRAME_BYTES = 1024;
 
 export interface ConnectingOptions {
   /** Definition and its validated configuration. */
@@ -104,10 +108,17 @@ function createContext(
         throw new PipelineError('INVARIANT_BROKEN', `${name} does not declare ${topic.name} as an output`);
       }
       const keyBytes = Buffer.from(key);
+      const bytes = value === null ? null : serde.encode(topic, value);
+      if ((bytes?.length ?? 0) + keyBytes.length + FRAME_BYTES > MAX_RECORD_BYTES) {
+        throw new PipelineError(
+          'VALUE_TOO_LARGE',
+          `${name}: expected at most ${MAX_RECORD_BYTES} bytes for ${topic.name}, found ${bytes?.length}; lower the size limit of this connector`,
+        );
+      }
       await producer.send(physicalName(topic.name), partitionOf(keyBytes, topic.partitions), {
         timestampMs: clock.nowMs(),
         key: keyBytes,
-        value: value === null ? null : serde.encode(topic, value),
+        value: bytes,
         headers: [],
       });
     },

@@ -237,12 +237,17 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   );
 
   // ---- checkpoints
+  const stopping = new AbortController();
   const safeSteps = new Map(tasks.map((task) => [task, task.step]));
+  const waitOut = async (error: unknown, attempt: number): Promise<void> => {
+    if (stopping.signal.aborted) throw error;
+    if (attempt % 10 === 0) log.warn('state cannot be written, trying again; is the disk full?', { error });
+    await clock.sleep(backoffMs(attempt), stopping.signal);
+  };
   const takeCheckpoints = async (): Promise<void> => {
     for (const task of tasks)
-      safeSteps.set(task, await checkpoint(task, safeSteps.get(task) ?? 0, producer, metrics));
+      safeSteps.set(task, await checkpoint(task, safeSteps.get(task) ?? 0, { producer, metrics, waitOut }));
   };
-  const stopping = new AbortController();
   const checkpoints = (async () => {
     for (let attempt = 0; !stopping.signal.aborted; ) {
       await clock.sleep(

@@ -26,12 +26,20 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
   }
   return {
     get: (key) => level.getSync(key),
-    write: (operations) =>
-      level.batch(
-        operations.map(({ key, value }) =>
-          value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-        ),
-      ),
+    write: async (operations) => {
+      const batch = operations.map(({ key, value }) =>
+        value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
+      );
+      try {
+        await level.batch(batch);
+      } catch (error) {
+        // After a failed append (a full disk) the tail of the log is torn. Opening again cuts it off; without that, a
+        // later batch behind the tear could survive a crash that an earlier one does not.
+        await level.close();
+        await level.open();
+        throw error;
+      }
+    },
     keys: (first, end) => level.keys({ gte: first, lt: end }),
     close: () => level.close(),
   };
