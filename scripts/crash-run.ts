@@ -6,6 +6,7 @@
  *     node scripts/crash-run.ts --world-blocks 30 --kills 3 --broker-kills 1 --seed 7 --json
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -79,7 +80,7 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult
 
     const dataDir = join(folder, 'disturbed');
     let done = 0;
-    for (let kill = 0; kill < kills; kill += 1) {
+    while (done < kills) {
       // From the first moments (services still starting) to the end of an undisturbed run.
       const afterMs = Math.round(random() * calmMs);
       const child = start(dataDir);
@@ -89,13 +90,17 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult
         await exited(child);
         done += 1;
       }
-      say(`${kill + 1}/${kills}: ${isOver ? 'ended before the kill' : `killed after ${afterMs} ms`}`);
+      say(`${done}/${kills}: ${isOver ? 'ended before the kill' : `killed after ${afterMs} ms`}`);
     }
     for (let kill = 0; kill < brokerKills; kill += 1) await killBroker(start(dataDir), dataDir, say);
     await ended(start(dataDir));
     const disturbed = JSON.parse(await readFile(`${dataDir}.json`, 'utf8')) as Report;
     say(`disturbed:   ${describe(disturbed)}`);
-    return { reference, disturbed, kills: done, problems: differences(reference, disturbed) };
+    const problems = differences(reference, disturbed);
+    const replayed = await replay(dataDir);
+    say(`replayed:    ${replayed}`);
+    if (!replayed.includes('byte-identical')) problems.push(`replay: ${replayed}`);
+    return { reference, disturbed, kills: done, problems };
   } finally {
     const left: ChildProcess | null = running;
     if (left !== null) await stop(left);
@@ -152,6 +157,20 @@ async function ended(child: ChildProcess): Promise<void> {
   clearTimeout(limit);
   if (child.exitCode === 0 || child.signalCode === 'SIGKILL') return;
   throw new Error(`baleen up ended with ${child.exitCode ?? child.signalCode}; its last lines:\n${output}`);
+}
+
+/** Folds what the disturbed run left in the raw topics again; the last line that `baleen replay` says. */
+async function replay(dataDir: string): Promise<string> {
+  const child = spawn(process.execPath, [BALEEN, 'replay', '--data-dir', dataDir], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: ownServices(),
+  });
+  let output = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    output += bytes.toString();
+  });
+  await once(child, 'close');
+  return output.trim().split('\n').at(-1) ?? '';
 }
 
 const describe = ({ blocks, transactions, alerts, duplicatesDropped, topics }: Report): string =>

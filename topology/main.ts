@@ -87,8 +87,9 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   });
   try {
     const admin = kafka.admin();
-    const created = await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
-    progress(`${topics.length} topics (${created.length} new)`);
+    const needed = physicalTopics(physicalName);
+    const created = await ensureTopics(admin, needed).finally(() => admin.close());
+    progress(`${needed.size} topics (${created.length} new)`);
     const serde = await openSerde({ registryUrl: options.registryUrl, topics });
     progress(`${topics.length} schemas registered`);
     const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
