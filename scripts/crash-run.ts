@@ -159,7 +159,7 @@ async function ended(child: ChildProcess): Promise<void> {
   throw new Error(`baleen up ended with ${child.exitCode ?? child.signalCode}; its last lines:\n${output}`);
 }
 
-/** Folds what the disturbed run left in the raw topics again; the last line that `baleen replay` says. */
+/** Folds what the disturbed run left in the raw topics again; the verdict of `baleen replay`. */
 async function replay(dataDir: string): Promise<string> {
   const child = spawn(process.execPath, [BALEEN, 'replay', '--data-dir', dataDir], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -170,7 +170,7 @@ async function replay(dataDir: string): Promise<string> {
     output += bytes.toString();
   });
   await once(child, 'close');
-  return output.trim().split('\n').at(-1) ?? '';
+  return output.split('\n').findLast((line) => line.includes(' records in ')) ?? 'no verdict';
 }
 
 const describe = ({ blocks, transactions, alerts, duplicatesDropped, topics }: Report): string =>
