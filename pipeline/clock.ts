@@ -6,6 +6,8 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `tick` every `ms` until the returned function is called. Does not keep the process alive. */
   every(ms: number, tick: () => void): () => void;
+  /** Calls `work` soon, after what waits already. */
+  soon(work: () => void): void;
 }
 
 export const systemClock: Clock = {
@@ -25,6 +27,9 @@ export const systemClock: Clock = {
     const timer = setInterval(tick, ms);
     timer.unref();
     return () => clearInterval(timer);
+  },
+  soon: (work) => {
+    setImmediate(work);
   },
 };
 

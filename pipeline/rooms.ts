@@ -1,9 +1,8 @@
-/** The three contracts: connector, processor, sink. `ops/architecture.md` shows how they meet. */
+/** The contracts of connectors and sinks; that of processors is `processor.ts`. `ops/architecture.md` shows how they meet. */
 import type { z } from 'zod';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { Clock } from './clock.ts';
-import type { Json, KeyValueStore, StoreDeclaration } from './state/store.ts';
 import type { Log } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
@@ -68,83 +67,6 @@ export interface ConnectorDefinition<C extends z.ZodType = z.ZodType> {
 export const defineConnector = <C extends z.ZodType>(
   definition: ConnectorDefinition<C>,
 ): ConnectorDefinition<C> => definition;
-
-// ---- Processors: topics -> topics, pure
-
-/** A record in merge order. */
-export interface InputRecord<V> {
-  readonly key: string;
-  /** Null for a tombstone (facts only). */
-  readonly value: V | null;
-  /** Effective log time. */
-  readonly logTimeMs: number;
-  /** `topic/partition/offset`, or `topic/partition/writer:sequence` for derived records: goes into `causes`. */
-  readonly place: string;
-}
-
-/** Part of an input that cannot be processed. */
-export interface Rejection {
-  /** Names it within the record, such as `tx/12`. */
-  readonly part: string;
-  readonly code: 'VALUE_UNREADABLE' | 'LOGIC_FAILED';
-  readonly reason: string;
-  readonly body: Buffer;
-}
-
-/** What a fold may use. No clock, no random numbers, no I/O: the same record and state give the same outputs. */
-export interface ProcessContext<Stores extends StoreDeclarations> {
-  readonly stores: {
-    readonly [N in keyof Stores]: Stores[N] extends StoreDeclaration<infer V> ? KeyValueStore<V> : never;
-  };
-  /** Emits to a declared output. Its log time is that of the record being processed. */
-  emit<S extends RecordSchema>(topic: Topic<S>, key: string, value: ValueOf<S>): void;
-  /** Puts part of the input aside: one dead letter, and processing goes on. */
-  reject(rejection: Rejection): void;
-  /** Counts a record dropped because its fact was admitted before. */
-  duplicate(): void;
-}
-
-export type StoreDeclarations = Readonly<Record<string, StoreDeclaration<Json>>>;
-export type KeyValueStores = Readonly<Record<string, KeyValueStore<Json>>>;
-
-/** An input with its handler. `broadcast`: every task reads all partitions (a table of facts). */
-export interface InputDeclaration<Stores extends StoreDeclarations = StoreDeclarations> {
-  readonly topic: Topic;
-  readonly mode: 'keyed' | 'broadcast';
-  // The handler's value type is tied to the topic by `keyed` and `broadcast`; here it is erased.
-  process(record: InputRecord<never>, context: ProcessContext<Stores>): void;
-}
-
-type Handler<S extends RecordSchema, Stores extends StoreDeclarations> = (
-  record: InputRecord<ValueOf<S>>,
-  context: ProcessContext<Stores>,
-) => void;
-
-/** Reads the partition of the task: records of one key meet in one task. */
-export const keyed = <S extends RecordSchema, Stores extends StoreDeclarations>(
-  topic: Topic<S>,
-  process: Handler<S, Stores>,
-): InputDeclaration<Stores> => ({ topic, mode: 'keyed', process });
-
-/** Reads every partition, in every task. */
-export const broadcast = <S extends RecordSchema, Stores extends StoreDeclarations>(
-  topic: Topic<S>,
-  process: Handler<S, Stores>,
-): InputDeclaration<Stores> => ({ topic, mode: 'broadcast', process });
-
-export interface ProcessorDefinition<Stores extends StoreDeclarations = StoreDeclarations> {
-  /** Equals the folder name; a verb. */
-  readonly name: string;
-  /** One sentence for people. */
-  readonly summary: string;
-  readonly stores: Stores;
-  readonly inputs: readonly InputDeclaration<Stores>[];
-  readonly outputs: readonly Topic[];
-}
-
-export const defineProcessor = <const Stores extends StoreDeclarations>(
-  definition: ProcessorDefinition<Stores>,
-): ProcessorDefinition<Stores> => definition;
 
 // ---- Sinks: topics -> outside world
 

@@ -19,9 +19,11 @@ import { transfer } from './transfer.ts';
 /**
  * Who writes a topic, and so how its time and order work (engine rules, section 1).
  * `plan`, `raw`, `fact`: append time, each partition one writer. `derived`: tasks write it, with positions.
+ * `history`: one loader wrote it, with the log time that it set; read like `raw`, but nobody appends ticks: a tick of today
+ * would give every later record today's log time. Its last record, which may be a tick, says how far it goes.
  * `ledger`: connectors write it for themselves and for people; no processor reads it.
  */
-export type Layer = 'plan' | 'raw' | 'fact' | 'derived' | 'ledger';
+export type Layer = 'plan' | 'raw' | 'fact' | 'history' | 'derived' | 'ledger';
 
 export interface Topic<S extends RecordSchema = RecordSchema> {
   readonly name: string;

@@ -23,7 +23,7 @@ describe('checkImport', () => {
     ['connectors/evm/index.test.ts', '#pipeline/testing/process.ts'],
     ['topology/processors/registry.ts', './enrich/index.ts'],
     ['topology/graph.ts', '#sinks/registry.ts'],
-    ['topology/sub-topologies.ts', './processors/enrich/index.ts'],
+    ['topology/graph.ts', './processors/enrich/index.ts'],
     ['ops/cli/up.ts', '#topology/main.ts'],
     ['scripts/new-room.ts', '#ops/cli/up.ts'],
     ['sinks/postgres/client.ts', 'pg'],

@@ -82,7 +82,7 @@ export function areaOf(path: string): Area | null {
 
 /** Tests, fixtures and what exists for them: they run in no product. */
 export const isTestCode = (path: string): boolean =>
-  path.endsWith('.test.ts') || path.startsWith('pipeline/testing/') || path.includes('/fixtures/');
+  path.endsWith('.test.ts') || /^(pipeline\/testing|scripts)\//.test(path) || path.includes('/fixtures/');
 
 const ALIAS = /^#(schemas|pipeline|connectors|topology|sinks|ops)\/(.+)$/;
 

@@ -24,8 +24,6 @@ function make(kind: string, name: string): number {
   }
   const list = /export const (\w+)/.exec(readFileSync(join(root, registry), 'utf8'))?.[1] ?? 'list';
   console.log(`\nadd to ${registry}:\n  ${importLine}\n  and ${entry} to ${list}`);
-  if (kind === 'processor')
-    console.log('and to topology/sub-topologies.ts: alone, or in the task whose key it keeps');
   console.log('then: npm run format && npm run check');
   return 0;
 }

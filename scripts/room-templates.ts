@@ -87,7 +87,7 @@ test('runs until it is told to stop', async () => {
   }),
   processor: (name) => ({
     'index.ts': `/** ${name}: what it makes of what; where its formulas come from. */
-import { defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { defineProcessor, keyed } from '#pipeline/processor.ts';
 import { scoresEvents } from '#schemas/topics.ts';
 import { stores, take } from './logic.ts';
 
@@ -100,8 +100,9 @@ export default defineProcessor({
   outputs: [],
 });
 `,
-    'logic.ts': `import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
-import { type Json, keyValue } from '#pipeline/state/store.ts';
+    'logic.ts': `import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
+import { keyValue } from '#pipeline/state/key-value.ts';
+import { type Json } from '#pipeline/state/store.ts';
 import type { Score } from '#schemas/score.ts';
 
 export const stores = { counts: keyValue<Json>() };

@@ -1,5 +1,5 @@
 /**
- * `npm test`: types, format and lint, boundaries, unit tests, then the tests on real services. Stops at the first step that
+ * `npm test`: types, format and lint, boundaries, unit tests, simulated schedules, then the tests on real services. Stops at the first step that
  * fails, with its exit code. The last line counts the tests of all runs: `N passed, N failed[, N skipped]`.
  */
 import { spawn } from 'node:child_process';
@@ -80,6 +80,7 @@ const steps: readonly (readonly [name: string, work: () => Promise<number>])[] =
   ['format and lint', () => run(bin('biome'), ['check', '.'])],
   ['boundaries', () => run('scripts/check-boundaries.ts', [])],
   ['unit tests', async () => (await vitest('vitest.config.ts')).code],
+  ['simulation', () => run('scripts/simulate.ts', ['--schedules', '2000'])],
   ['broker tests', brokerTests],
 ];
 

@@ -5,9 +5,14 @@ import type { ConnectorDefinition, SinkDefinition } from '#pipeline/rooms.ts';
 import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
 import { dlq, planTopic, type Topic } from '#schemas/topics.ts';
 import { sinks } from '#sinks/registry.ts';
-import { subTopologies } from './sub-topologies.ts';
+import { processors } from './processors/registry.ts';
 
-export const graph: Graph = buildGraph({ subTopologies, planTopic, dlqTopic: dlq });
+export const graph: Graph = buildGraph({
+  processors,
+  names: { enrich: 'detect' },
+  planTopic,
+  dlqTopic: dlq,
+});
 
 /** One box of the drawing: a room with what it reads and writes. */
 export interface Box {

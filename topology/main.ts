@@ -1,4 +1,5 @@
 /** Composition root: services and configuration in, a running pipeline out. */
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectors } from '#connectors/registry.ts';
@@ -10,15 +11,17 @@ import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
 import { type Connecting, startConnecting } from '#pipeline/runtime/connecting.ts';
 import { type Delivery, startDelivery } from '#pipeline/runtime/delivery.ts';
 import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
+import type { TaskId } from '#pipeline/runtime/graph.ts';
+import type { OpenState, TaskRestore } from '#pipeline/runtime/open-task.ts';
 import { openPlan } from '#pipeline/runtime/plan.ts';
 import { type Processing, startProcessing, stateFolder } from '#pipeline/runtime/processing.ts';
 import { readDerived } from '#pipeline/runtime/read-topic.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
 import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
-import { openLevelBackend } from '#pipeline/state/level.ts';
+import { openLevelBackend, putAside } from '#pipeline/state/level.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics, type Metrics } from '#pipeline/telemetry/metrics.ts';
-import { planTopic, topics } from '#schemas/topics.ts';
+import { planTopic, type Topic, topics } from '#schemas/topics.ts';
 import { sinks } from '#sinks/registry.ts';
 import { graph } from './graph.ts';
 
@@ -36,6 +39,8 @@ export interface PipelineOptions {
   readonly clock?: Clock;
   readonly metrics?: Metrics;
   readonly onProgress?: (sentence: string) => void;
+  /** While a task takes its state from its changelog, and once it has. */
+  readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
   /** After a sink made records durable. */
   readonly onDelivered?: (sink: string, records: readonly SinkRecord[]) => void;
 }
@@ -64,13 +69,11 @@ export const LOGIC_FOLDERS = ['schemas', 'pipeline', 'topology/processors'].map(
   join(root, folder),
 );
 
-/** Physical topics of a run: all topics and the control topics, with what each must be. */
+/** Physical topics of a run, those of the engine included, with what each must be. */
 export function physicalTopics(physicalName: (topic: string) => string) {
-  return new Map<string, { layer: 'plan' | 'raw' | 'fact' | 'derived' | 'ledger'; partitions: number }>([
+  return new Map<string, Pick<Topic, 'layer' | 'partitions'>>([
     ...topics.map((topic) => [physicalName(topic.name), topic] as const),
-    ...graph.nodes.map(
-      ({ controlTopic }) => [physicalName(controlTopic), { layer: 'derived', partitions: 1 }] as const,
-    ),
+    ...[...graph.engineTopics].map(([name, topic]) => [physicalName(name), topic] as const),
   ]);
 }
 
@@ -105,13 +108,15 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     const common = { kafka, serde, clock, metrics, log, physicalName };
     // A new plan means new topics: state of older ones would not fit.
     if (created.includes(physicalName(planTopic.name)))
-      await rm(join(dataDir, 'state'), { recursive: true, force: true });
+      await rm(stateDirectory(dataDir), { recursive: true, force: true });
     const processing = await startProcessing({
       ...common,
       graph,
       genesis,
+      instance: randomUUID(),
       lagGroup: `${topicPrefix}baleen`,
-      openState: (task) => openLevelBackend(stateFolder(join(dataDir, 'state'), task)),
+      openState: openStateIn(stateDirectory(dataDir)),
+      ...(options.onRestore === undefined ? {} : { onRestore: options.onRestore }),
     });
     progress(`${processing.tasks.length} tasks of ${graph.nodes.length} sub-topologies`);
     const delivering = await startSinks(options, common);
@@ -123,6 +128,17 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     throw error;
   }
 }
+
+/** Folders of the tasks, one each. */
+export const stateDirectory = (dataDir: string): string => join(dataDir, 'state');
+
+const openStateIn =
+  (directory: string): OpenState =>
+  async (task, found) => {
+    const folder = stateFolder(directory, task);
+    if (found === 'damaged') await putAside(folder);
+    return openLevelBackend(folder);
+  };
 
 interface Common {
   readonly kafka: Kafka;

@@ -12,6 +12,7 @@ function setUp(options: { isTerminal: boolean; columns?: number; environment?: R
       ticks.push({ ms, tick });
       return () => ticks.splice(0);
     },
+    soon: (work) => work(),
   };
   const written: string[] = [];
   const stream = {

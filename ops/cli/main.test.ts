@@ -18,7 +18,7 @@ describe('baleen', () => {
     const { code, out, error } = await baleen(['--help']);
     expect(code).toBe(0);
     expect(error).toBe('');
-    for (const command of ['up', 'tap', 'graph', 'replay', 'doctor', 'config']) {
+    for (const command of ['up', 'tap', 'status', 'state', 'graph', 'replay', 'doctor', 'config']) {
       expect(out).toMatch(new RegExp(`^ {2}${command} `, 'm'));
     }
   });
@@ -29,6 +29,9 @@ describe('baleen', () => {
     [['dance'], 'unknown command'],
     [['tap'], 'missing required argument'],
     [['graph', '--form', 'oil'], 'Allowed choices'],
+    [['state'], 'Commands:'],
+    [['state', 'get', 'enrich.labels'], 'missing required argument'],
+    [['state', 'list', 'enrich.labels', '--limit', '0'], 'Expected a whole number'],
   ])('wrong usage %j ends with 2 and says what is right', async (args, text) => {
     const { code, error } = await baleen(args);
     expect(code).toBe(2);

@@ -1,5 +1,5 @@
 /** The program `baleen`: runs a command and tells what went wrong. */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { isPipelineError, messageOf } from '#pipeline/errors.ts';
 import { escaped } from './printable.ts';
 import { createProgram } from './program.ts';
@@ -18,7 +18,7 @@ export async function main(args: readonly string[]): Promise<number> {
       exitCode = code;
     },
   });
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  throwing(program);
   try {
     if (args.length === 0) program.help();
     await program.parseAsync(args, { from: 'user' });
@@ -28,6 +28,12 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return report(error, isVerbose);
   }
+}
+
+/** What commander would end the process for is thrown, by commands within commands too. */
+function throwing(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) throwing(inner);
 }
 
 /** One line (settings: one for each problem), the code, and where to read on. */

@@ -17,6 +17,60 @@ const verbose = () => new Option('--verbose', 'log more, and show where errors c
 const examples = (lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  $ baleen ${line}`).join('\n')}`;
 
+function addStateCommands(program: Command, finish: (code: number) => void): void {
+  const state = program
+    .command('state')
+    .summary('look into the stores of the processors')
+    .description(
+      'Reads what the stores hold as of the last checkpoints: of the running pipeline, else from the folders it left.',
+    )
+    .addHelpText(
+      'after',
+      examples(['state get enrich.tokens ethereum:native', 'state list enrich.labels --limit 20']),
+    );
+  state
+    .command('get')
+    .summary('what is stored under a key')
+    .argument('<store>', 'as <processor>.<store>, such as enrich.labels')
+    .argument('<key>', 'as the processor names it')
+    .addOption(dataDir())
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples([
+        'state get enrich.tokens ethereum:native',
+        'state get alert.rules ethereum:native --json',
+        'state get normalize-bybit.tickers linear:BTCUSDT --data-dir /var/lib/baleen',
+      ]),
+    )
+    .action(async (store: string, key: string, given) => {
+      const { stateGet } = await import('./state.ts');
+      finish(await stateGet({ store, key, dataDir: given.dataDir, json: given.json === true }));
+    });
+  state
+    .command('list')
+    .summary('entries in order of their keys')
+    .argument('<store>', 'as <processor>.<store>, such as enrich.labels')
+    .option('--from <key>', 'begin there')
+    .addOption(
+      new Option('--limit <n>', 'at most so many keys').argParser(wholeNumber(1, 10_000)).default(20),
+    )
+    .addOption(dataDir())
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples([
+        'state list enrich.labels',
+        "state list enrich.labels --from 'ethereum:0x28' --limit 5 --json",
+      ]),
+    )
+    .action(async (store: string, given) => {
+      const { stateList } = await import('./state.ts');
+      const { from, limit, dataDir, json } = given;
+      finish(await stateList({ store, from: from ?? null, limit, dataDir, json: json === true }));
+    });
+}
+
 /** `finish` is given the exit code of the command that was run. */
 export function createProgram(options: {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -62,6 +116,17 @@ export function createProgram(options: {
     .addOption(
       new Option('--websocket-port <n>', 'port for live alerts; 0: any').argParser(wholeNumber(0, 65_535)),
     )
+    .addOption(
+      new Option('--admin-port <n>', 'port for metrics, status and state; 0: any')
+        .argParser(wholeNumber(0, 65_535))
+        .default(0),
+    )
+    .addOption(
+      new Option(
+        '--admin-host <address>',
+        'where it listens; state can be read there by all who reach it',
+      ).default('127.0.0.1'),
+    )
     .addOption(new Option('--seed <n>', 'seed of the simulated world').argParser(wholeNumber(0)).default(1))
     .addOption(
       new Option('--world-blocks <n>', 'end the simulated world after so many blocks').argParser(
@@ -80,7 +145,7 @@ export function createProgram(options: {
         'up',
         'up --recordings ../shared/data --speed max --exit-when-done --report report.json',
         'up --seed 7 --world-blocks 100 --speed max --exit-when-done',
-        'up --config live.yaml --data-dir /var/lib/baleen',
+        'up --config live.yaml --data-dir /var/lib/baleen --admin-port 9464',
       ]),
     )
     .action(async (given) => {
@@ -97,6 +162,8 @@ export function createProgram(options: {
           fresh: given.fresh === true,
           services: given.services,
           websocketPort: port ?? null,
+          adminHost: given.adminHost,
+          adminPort: given.adminPort,
           seed: given.seed,
           worldBlocks: given.worldBlocks ?? null,
           eventsPerSecond: given.eventsPerSecond ?? null,
@@ -148,6 +215,19 @@ export function createProgram(options: {
         }),
       );
     });
+
+  program
+    .command('status')
+    .summary('what the running pipeline does, and who waits for whom')
+    .addOption(dataDir())
+    .addOption(json())
+    .addHelpText('after', examples(['status', 'status --json', 'status --data-dir /var/lib/baleen']))
+    .action(async (given) => {
+      const { status } = await import('./status.ts');
+      finish(await status({ dataDir: given.dataDir, json: given.json === true }));
+    });
+
+  addStateCommands(program, finish);
 
   program
     .command('graph')

@@ -54,7 +54,7 @@ export async function makeReport(options: {
   wallMs: number;
 }): Promise<Report> {
   const { kafka, serde, metrics, physicalName, databaseUrl, wallMs } = options;
-  const folded = await metrics.total('task_records_total');
+  const folded = await metrics.total('process_records_total');
   const found: Record<string, TopicReport> = {};
   const alertCounts: Record<string, number> = {};
   const coverage: Coverage[] = [];

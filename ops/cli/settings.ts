@@ -21,6 +21,9 @@ export interface UpOptions {
   readonly services: 'auto' | 'local' | 'docker';
   readonly sources: SettingSources;
   readonly websocketPort: number | null;
+  /** Address and port of the admin server; 0: any free port. */
+  readonly adminHost: string;
+  readonly adminPort: number;
   readonly seed: number;
   readonly worldBlocks: number | null;
   readonly eventsPerSecond: number | null;

@@ -5,16 +5,16 @@ import { type ServiceName, type Services, startServices } from '#ops/local/servi
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { backoffMs, type Clock, systemClock } from '#pipeline/clock.ts';
 import { messageOf, printableUrl } from '#pipeline/errors.ts';
-import type { SinkRecord } from '#pipeline/rooms.ts';
 import { createLog, type Log, type LogFields } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
-import type { Alert } from '#schemas/alert.ts';
-import { alerts } from '#schemas/topics.ts';
 import { openPipeline, type Pipeline } from '#topology/main.ts';
 import { createDisplay, type Display } from './display.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
+import { openOperators } from './operators.ts';
 import { makeReport, percentiles, type Report } from './report.ts';
 import { buildSettings, type UpOptions } from './settings.ts';
+import { showWaits } from './wait-notices.ts';
+import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
 /** The world's own secret: it only guards loopback. */
 const SIMULATED_AUTHORIZATION = 'baleen-simulated-world';
@@ -107,7 +107,16 @@ async function run(context: Context): Promise<void> {
     provided: provide(options, services, simulator),
   });
 
-  const metrics = createMetrics();
+  const metrics = createMetrics({ hasProcess: true });
+  const operators = await openOperators({
+    ...context,
+    host: options.adminHost,
+    port: options.adminPort,
+    metrics,
+    isTerminal: process.stdout.isTTY === true,
+    signal,
+  });
+  opened.push(() => operators.close());
   const watch = watchAlerts(display, clock);
   const pipeline = await openPipeline({
     kafkaBrokers: services.kafkaBrokers.split(','),
@@ -119,8 +128,10 @@ async function run(context: Context): Promise<void> {
     clock,
     metrics,
     onProgress: (sentence) => display.note(sentence),
+    onRestore: operators.onRestore,
     onDelivered: watch.onDelivered,
   });
+  operators.attach(pipeline);
   let failure: Error | null = null;
   void pipeline.failed.then((error) => {
     failure = error;
@@ -132,6 +143,7 @@ async function run(context: Context): Promise<void> {
   await writeEndpoints(dataDir, { kafkaBrokers, registryUrl, databaseUrl, websocketUrl, pid: process.pid });
   opened.push(() => removeEndpoints(dataDir));
   if (websocketUrl !== null) display.note(`alerts for programs at ${printableUrl(websocketUrl)}`);
+  display.note(`metrics, status and state at ${operators.url}`);
 
   const connected = pipeline.connect();
   const stopSummary = summarise(pipeline, display, clock, watch);
@@ -228,49 +240,13 @@ function provide(options: UpOptions, services: Services, simulator: Simulator | 
   };
 }
 
-interface Watch {
-  readonly onDelivered: (sink: string, records: readonly SinkRecord[]) => void;
-  readonly kafkaMs: number[];
-  readonly postgresMs: number[];
-  count(): number;
-}
-
-/** Samples kept for the report: enough for percentiles, bounded for an endless run. */
-const MAX_SAMPLES = 100_000;
-
-/** Alerts as they become visible: on the WebSocket (which is at the end of the Kafka topic), and in Postgres. */
-function watchAlerts(display: Display, clock: Clock): Watch {
-  const kafkaMs: number[] = [];
-  const postgresMs: number[] = [];
-  let count = 0;
-  const sample = (samples: number[], valueMs: number) => {
-    if (samples.length >= MAX_SAMPLES) samples.splice(0, MAX_SAMPLES / 2);
-    samples.push(valueMs);
-  };
-  return {
-    kafkaMs,
-    postgresMs,
-    count: () => count,
-    onDelivered: (sink, records) => {
-      const nowMs = clock.nowMs();
-      for (const record of records) {
-        if (record.topic.name !== alerts.name) continue;
-        const alert = record.value as Alert;
-        if (sink === 'websocket') {
-          count += 1;
-          sample(kafkaMs, nowMs - alert.receivedAtMs);
-          display.alert(alert);
-        } else if (sink === 'postgres') sample(postgresMs, nowMs - alert.receivedAtMs);
-      }
-    },
-  };
-}
-
 /** Redraws the summary until the returned function is called. */
-function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: Watch): () => void {
+function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: AlertWatch): () => void {
+  const sayWaits = showWaits(display, clock);
   let lastFolded = 0;
   let lastMs = clock.nowMs();
   return clock.every(SUMMARY_MS, () => {
+    sayWaits(pipeline.processing.waits());
     const folded = pipeline.processing.tasks.reduce((sum, task) => sum + task.step, 0);
     const nowMs = clock.nowMs();
     const recordsPerSecond =
@@ -304,7 +280,7 @@ async function report(
   { options, clock, startedAtMs, display }: Context,
   pipeline: Pipeline,
   services: Services,
-  watch: Watch,
+  watch: AlertWatch,
 ): Promise<void> {
   const wallMs = clock.nowMs() - startedAtMs;
   const made: Report = await makeReport({

@@ -3,9 +3,12 @@
 import kafkajs, { type KafkaConfig, type Admin as KafkajsAdmin } from 'kafkajs';
 import type { Clock } from '../clock.ts';
 import { isPipelineError, messageOf, PipelineError } from '../errors.ts';
-import { brokerErrorText, isPassing } from './broker-errors.ts';
+import { brokerErrorText, isPassing, LEADER_NOT_AVAILABLE } from './broker-errors.ts';
 import type { Cluster } from './cluster.ts';
 import {
+  DELETE_RECORDS,
+  deleteRecordsAnswer,
+  deleteRecordsBody,
   FIND_COORDINATOR,
   findCoordinatorAnswer,
   findCoordinatorBody,
@@ -18,6 +21,7 @@ import type { Admin, OffsetRange, TopicSpec } from './types.ts';
 
 const ATTEMPTS = 40;
 const CREATE_TIMEOUT_MS = 30_000;
+const DELETE_TIMEOUT_MS = 4_000;
 
 /** Connects on the first call that needs kafkajs. */
 export function createAdmin(options: { cluster: Cluster; clock: Clock; client: KafkaConfig }): Admin {
@@ -105,6 +109,23 @@ export function createAdmin(options: { cluster: Cluster; clock: Clock; client: K
     deleteTopics: (topics) =>
       withAdmin('deletion of topics', async (admin) => {
         if (topics.length > 0) await admin.deleteTopics({ topics: [...topics], timeout: CREATE_TIMEOUT_MS });
+      }),
+    // kafkajs looks for the leader before it has loaded the metadata, and fails.
+    deleteRecords: (topic, partition, offset) =>
+      patiently(async () => {
+        await cluster.refresh([topic]);
+        const leader = cluster.leader(topic, partition);
+        const body = deleteRecordsBody(topic, partition, offset, DELETE_TIMEOUT_MS);
+        const error =
+          leader === null
+            ? LEADER_NOT_AVAILABLE
+            : deleteRecordsAnswer(await cluster.ask(leader, DELETE_RECORDS, body));
+        if (error === 0) return;
+        throw new PipelineError(
+          isPassing(error) ? 'KAFKA_UNAVAILABLE' : 'KAFKA_REFUSED',
+          `${topic}/${partition}: Kafka did not delete the records before ${offset}: ${brokerErrorText(error)}; compare the rights of this client`,
+          { facts: { topic, partition, offset, code: error } },
+        );
       }),
     commitOffsets: (group, offsets) =>
       patiently(async () => {

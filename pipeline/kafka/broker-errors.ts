@@ -1,6 +1,7 @@
 /** Error codes of the Kafka protocol (protocol guide, "Error Codes"): names, and which of them pass by themselves. */
 
 export const OFFSET_OUT_OF_RANGE = 1;
+export const LEADER_NOT_AVAILABLE = 5;
 export const MESSAGE_TOO_LARGE = 10;
 export const RECORD_LIST_TOO_LARGE = 18;
 

@@ -1,7 +1,8 @@
-/** ListOffsets (version 2), FindCoordinator (version 1) and OffsetCommit (version 5). */
+/** ListOffsets (version 2), DeleteRecords (version 1), FindCoordinator (version 1) and OffsetCommit (version 5). */
 import { createReader, createWriter } from './wire.ts';
 
 export const LIST_OFFSETS = { key: 2, version: 2, name: 'ListOffsets' } as const;
+export const DELETE_RECORDS = { key: 21, version: 1, name: 'DeleteRecords' } as const;
 export const FIND_COORDINATOR = { key: 10, version: 1, name: 'FindCoordinator' } as const;
 export const OFFSET_COMMIT = { key: 8, version: 5, name: 'OffsetCommit' } as const;
 
@@ -41,6 +42,38 @@ export function listOffsetsAnswer(payload: Buffer): readonly OffsetAnswer[] {
     });
   });
   return answers.flat();
+}
+
+/** To the leader of the partition: its records before `offset`. */
+export function deleteRecordsBody(
+  topic: string,
+  partition: number,
+  offset: number,
+  timeoutMs: number,
+): Buffer {
+  const writer = createWriter();
+  writer.int32(1);
+  writer.string(topic);
+  writer.int32(1);
+  writer.int32(partition);
+  writer.int64(offset);
+  writer.int32(timeoutMs);
+  return writer.take();
+}
+
+/** The error of the partition, 0 when there is none. */
+export function deleteRecordsAnswer(payload: Buffer): number {
+  const reader = createReader(payload);
+  reader.int32(); // throttle
+  const errors = reader.array(() => {
+    reader.string();
+    return reader.array(() => {
+      reader.int32();
+      reader.int64(); // where the partition begins now
+      return reader.int16();
+    });
+  });
+  return errors.flat().find((error) => error !== 0) ?? 0;
 }
 
 export function findCoordinatorBody(group: string): Buffer {

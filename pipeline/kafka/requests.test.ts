@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { fetchAnswer, fetchBody } from './fetch.ts';
 import { metadataAnswer, metadataBody } from './metadata.ts';
+import { deleteRecordsAnswer, deleteRecordsBody } from './offset-requests.ts';
 import { outOfRangeError } from './out-of-range.ts';
 import { produceAnswer, produceBody } from './produce.ts';
 import { createProducerQueue } from './producer-queue.ts';
@@ -36,6 +37,15 @@ describe('request bodies and answers', () => {
       ],
     });
     expect(() => produceAnswer(payload.subarray(0, 40))).toThrow(RangeError);
+  });
+
+  test('a deletion names one partition and answers with its error', () => {
+    expect(deleteRecordsBody('a', 3, 2 ** 33, 10_000)).toEqual(
+      hex('00000001 0001 61 00000001 00000003 0000000200000000 00002710'),
+    );
+    const answer = (error: string) =>
+      deleteRecordsAnswer(hex(`00000000 00000001 0001 61 00000001 00000003 0000000000000007 ${error}`));
+    expect([answer('0000'), answer('0006')]).toEqual([0, 6]);
   });
 
   test('a fetch body keeps the order of its partitions', () => {

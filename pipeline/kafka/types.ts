@@ -98,6 +98,8 @@ export interface Admin {
   settings(topics: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   offsets(topic: string): Promise<readonly OffsetRange[]>;
   deleteTopics(topics: readonly string[]): Promise<void>;
+  /** Deletes the records of a partition before `offset`. */
+  deleteRecords(topic: string, partition: number, offset: number): Promise<void>;
   /** For lag tools only; never read back. */
   commitOffsets(
     group: string,

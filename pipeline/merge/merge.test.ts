@@ -26,11 +26,21 @@ function twoChannels() {
   return { a, b, merge: new Merge([a, b], BEFORE_ALL) };
 }
 
+/** Takes the next record as a task does: the least channel must have it, and it must come after the last one. */
+const next = (merge: Merge): { readonly channel: Channel; readonly record: Pending } | null => {
+  const { channel } = merge.least();
+  const record = channel.queue.first;
+  if (record === undefined) return null;
+  merge.check(channel, record);
+  merge.take(channel, record);
+  return { channel, record };
+};
+
 const taken = (merge: Merge): string | null => {
-  const next = merge.next();
-  return next === null
+  const found = next(merge);
+  return found === null
     ? null
-    : `${next.channel.topic}/${next.channel.partition}/${next.channel.writer}@${next.record.logTimeMs}:${next.record.order}`;
+    : `${found.channel.topic}/${found.channel.partition}/${found.channel.writer}@${found.record.logTimeMs}:${found.record.order}`;
 };
 
 const drain = (merge: Merge): string[] => {
@@ -81,11 +91,11 @@ describe('Merge', () => {
   test('waits for a channel without a record until its frontier is greater as a whole', () => {
     const { a, b, merge } = twoChannels();
     b.queue.push(pending(5, 1));
-    expect(merge.next()).toBeNull();
+    expect(next(merge)).toBeNull();
     expect(merge.blocked()).toMatchObject({ logTimeMs: 5, channel: a });
     // a sorts before b: at the same millisecond its record would come first.
     a.frontierMs = 5;
-    expect(merge.next()).toBeNull();
+    expect(next(merge)).toBeNull();
     a.frontierMs = 6;
     expect(taken(merge)).toBe(`${b.topic}/${b.partition}/@5:1`);
     expect(merge.blocked()).toBeNull();
@@ -95,9 +105,36 @@ describe('Merge', () => {
     const { a, b, merge } = twoChannels();
     a.queue.push(pending(5, 1));
     b.frontierMs = 4;
-    expect(merge.next()).toBeNull();
+    expect(next(merge)).toBeNull();
     b.frontierMs = 5;
     expect(taken(merge)).toBe(`${a.topic}/${a.partition}/@5:1`);
+  });
+
+  test('names the channel that must speak first, and the time from which on nothing earlier can follow', () => {
+    const { a, b, merge } = twoChannels();
+    a.frontierMs = 4;
+    b.queue.push(pending(7, 1));
+    expect(merge.least()).toEqual({ channel: a, timeMs: 4 });
+    a.frontierMs = 7;
+    // The head of b is of that time too, but a sorts before it.
+    expect(merge.least()).toEqual({ channel: a, timeMs: 7 });
+    a.frontierMs = 8;
+    expect(merge.least()).toEqual({ channel: b, timeMs: 7 });
+  });
+
+  test('a record that was not taken stays the next one, and the last key does not move', () => {
+    const { a, b, merge } = twoChannels();
+    b.frontierMs = 100;
+    a.queue.push(pending(10, 1));
+    const { channel } = merge.least();
+    const record = channel.queue.first as Pending;
+    merge.check(channel, record);
+    expect(merge.lastKey).toEqual(BEFORE_ALL);
+    expect(merge.waiting).toBe(1);
+    merge.take(channel, record);
+    expect(merge.lastKey).toEqual({ logTimeMs: 10, rank: 0, order: 1 });
+    expect(a).toMatchObject({ frontierMs: 10, folded: { sequence: 1, digest: 0 } });
+    expect(merge.waiting).toBe(0);
   });
 
   test('promises its readers the least of heads and frontiers', () => {
@@ -117,14 +154,14 @@ describe('Merge', () => {
     expect(taken(merge)).not.toBeNull();
     b.queue.push(pending(9, 1));
     a.frontierMs = 100;
-    expect(codeOf(() => merge.next())).toBe('ORDER_BROKEN');
+    expect(codeOf(() => next(merge))).toBe('ORDER_BROKEN');
   });
 
   test('stops when a restart is shown what it has folded already', () => {
     const channel = createChannel('t', 0, '');
     const merge = new Merge([channel], { logTimeMs: 10, rank: 0, order: 4 });
     channel.queue.push(pending(10, 4));
-    expect(codeOf(() => merge.next())).toBe('ORDER_BROKEN');
+    expect(codeOf(() => next(merge))).toBe('ORDER_BROKEN');
   });
 
   test('refuses to be made of nothing', () => {

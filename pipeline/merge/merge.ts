@@ -35,44 +35,44 @@ export class Merge {
     return this.#last;
   }
 
-  /** The channel that must speak first: the least of all heads and frontiers. */
-  #least(): Channel {
-    let least = this.#taken;
-    let leastTime = Number.POSITIVE_INFINITY;
-    for (const channel of this.channels) {
-      const time = channel.queue.first?.logTimeMs ?? channel.frontierMs;
+  /** The channel that must speak first, the least of all heads and frontiers, and its time. */
+  least(): { readonly channel: Channel; readonly timeMs: number } {
+    let channel = this.#taken;
+    let timeMs = Number.POSITIVE_INFINITY;
+    for (const other of this.channels) {
+      const time = other.queue.first?.logTimeMs ?? other.frontierMs;
       // Channels are in order of rank, so on equal times the first one wins: a frontier (F, channel) is compared
       // as a whole. Comparing times alone is wrong within a millisecond; waiting for F > time is right but slower.
-      if (time < leastTime) {
-        least = channel;
-        leastTime = time;
+      if (time < timeMs) {
+        channel = other;
+        timeMs = time;
       }
     }
-    return least;
+    return { channel, timeMs };
   }
 
-  /** The next record in order, or null when nothing can be taken yet. */
-  next(): { readonly channel: Channel; readonly record: Pending } | null {
-    const channel = this.#least();
-    const record = channel.queue.first;
-    if (record === undefined) return null;
+  /** Throws ORDER_BROKEN when the record does not come after the last one. */
+  check(channel: Channel, record: Pending): void {
     const key = { logTimeMs: record.logTimeMs, rank: channel.rank, order: record.order };
-    if (compareKeys(key, this.#last) <= 0) {
-      throw new PipelineError(
-        'ORDER_BROKEN',
-        `${channelName(channel)}: record ${record.order} at ${record.logTimeMs} comes after ${this.#last.logTimeMs} was folded; a tick was early or the state is not of this log: restart with --fresh`,
-      );
-    }
+    if (compareKeys(key, this.#last) > 0) return;
+    throw new PipelineError(
+      'ORDER_BROKEN',
+      `${channelName(channel)}: record ${record.order} at ${record.logTimeMs} comes after ${this.#last.logTimeMs} was folded; a tick was early or the state is not of this log: restart with --fresh`,
+    );
+  }
+
+  /** The head of `channel` is folded. */
+  take(channel: Channel, record: Pending): void {
     channel.queue.shift();
     channel.frontierMs = Math.max(channel.frontierMs, record.logTimeMs);
-    this.#last = key;
+    channel.folded = { sequence: record.order, digest: record.digest };
+    this.#last = { logTimeMs: record.logTimeMs, rank: channel.rank, order: record.order };
     this.#taken = channel;
-    return { channel, record };
   }
 
   /** What the earliest waiting record waits for; null when nothing waits. */
   blocked(): Blocked | null {
-    const least = this.#least();
+    const { channel: least } = this.least();
     if (least.queue.first !== undefined) return null;
     let earliest = Number.POSITIVE_INFINITY;
     for (const channel of this.channels) {

@@ -3,7 +3,9 @@ import { PipelineError } from '#pipeline/errors.ts';
 import type { Producer } from '#pipeline/kafka/types.ts';
 import type { ResumePoint } from '#pipeline/merge/inbound.ts';
 import type { MergeKey } from '#pipeline/merge/merge.ts';
-import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import type { WriteOperation } from '#pipeline/state/backend.ts';
+import { encodeGroup } from '#pipeline/state/changelog.ts';
+import type { KeyRange } from '#pipeline/state/task-state.ts';
 import type { Destination } from './outputs.ts';
 import type { Task } from './task.ts';
 
@@ -11,8 +13,10 @@ import type { Task } from './task.ts';
 export interface CheckpointContents {
   readonly fingerprint: string;
   readonly epoch: number;
-  /** Inputs folded since genesis. */
+  /** Records folded and timers fired since genesis. */
   readonly step: number;
+  /** Log time of the last of them. */
+  readonly logTimeMs: number;
   /** Key of the last record folded. */
   readonly lastKey: MergeKey;
   /** Where reading goes on: at the first record that is not folded, with what was true just before it. */
@@ -21,51 +25,87 @@ export interface CheckpointContents {
   readonly channels: Readonly<Record<string, { readonly sequence: number; readonly digest: number }>>;
   /** Last record written to each destination. */
   readonly destinations: Readonly<Record<string, Readonly<Destination>>>;
+  /** Processor -> greatest event time seen. */
+  readonly streamTimes: Readonly<Record<string, number>>;
 }
 
-export interface CheckpointOptions {
-  readonly producer: Producer;
-  readonly metrics: Metrics;
-  /** Waits before a local write is tried again (a full disk); throws to give up. */
-  readonly waitOut: (error: unknown, attempt: number) => Promise<void>;
+/** What has to be waited for before the next line may run. */
+export type CheckpointStage =
+  | { readonly name: 'outputs' | 'changelog'; readonly wait: 'acknowledged' }
+  | {
+      readonly name: 'local';
+      readonly wait: 'written';
+      readonly operations: readonly WriteOperation[];
+      /** Cleared after the batch is written. */
+      readonly dropped: readonly KeyRange[];
+    };
+
+export interface ChangelogWriter {
+  /** Physical name; null: no changelog, as in a replay. */
+  readonly topic: string | null;
+  readonly producer: Pick<Producer, 'append'>;
+  /** One start of one process. */
+  readonly instance: string;
+  /** The step that is safe. */
+  lastStep: number;
+  groups: number;
+  /** Written since the last snapshot. */
+  bytesSinceSnapshot: number;
+  /** Text of one record; a single larger entry goes alone. */
+  readonly maxRecordChars: number;
 }
 
 /**
- * Takes a checkpoint of a task, if it did anything since `lastStep`. Folding may go on meanwhile: what is captured is
- * one moment between two records. Returns the step that is now safe.
+ * Takes a checkpoint of a task, if it did anything since the last. What is captured is one moment between two records;
+ * folding may go on meanwhile. Each stage that is yielded must have come true before the generator is resumed; given
+ * up in between, nothing false has been said. Ends with the step that is now safe.
  */
-export async function checkpoint(task: Task, lastStep: number, options: CheckpointOptions): Promise<number> {
-  const { producer, metrics, waitOut } = options;
-  if (task.step === lastStep) return lastStep;
+export function* checkpoint(task: Task, log: ChangelogWriter): Generator<CheckpointStage, number> {
+  if (task.step === log.lastStep) return log.lastStep;
   // 1. One moment: contents and writes belong to the same step.
   const contents = task.contents();
-  const writes = task.state.capture();
-  const text = JSON.stringify(contents);
+  const captured = task.state.capture();
+  const meta = JSON.stringify(contents);
   // 2. All outputs up to that step are in Kafka. Without this a restart would go on after records that nobody has.
-  await producer.acknowledged();
-  // 3. (The changelog group goes here.)
+  yield { name: 'outputs', wait: 'acknowledged' };
+  const operations = captured.operations(meta);
+  // 3. The changelog before the local state: the other way round leaves a step that no other machine can restore.
+  if (log.topic !== null) {
+    log.groups += 1;
+    const { instance, groups: number, lastStep: from } = log;
+    const group = { instance, number, from, to: contents.step, kind: 'delta' as const };
+    // The last operation is the meta, which is the end marker of a group.
+    for (const entry of encodeGroup(group, operations.slice(0, -1), {
+      ...log,
+      meta,
+      logTimeMs: contents.logTimeMs,
+    })) {
+      log.bytesSinceSnapshot += entry.value?.length ?? 0;
+      log.producer.append(log.topic, task.id.partition, entry);
+    }
+    yield { name: 'changelog', wait: 'acknowledged' };
+  }
   // 4. State and contents in one atomic local batch.
-  await persist(() => writes.write(text), waitOut);
-  metrics.add('checkpoints_total', { subtopology: task.id.subTopology });
+  yield { name: 'local', wait: 'written', operations, dropped: captured.dropped };
+  captured.settled();
+  log.lastStep = contents.step;
   // 5. Group offsets follow (lag.ts): for lag tools only, never read back.
   return contents.step;
-}
-
-/** What was captured stays captured: a write that failed is tried again as it was. */
-async function persist(write: () => Promise<void>, waitOut: CheckpointOptions['waitOut']): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await write();
-    } catch (error) {
-      await waitOut(error, attempt);
-    }
-  }
 }
 
 /** Null when there is none. Throws FINGERPRINT_CHANGED or STATE_UNREADABLE. */
 export function readCheckpoint(meta: string | undefined, fingerprint: string): CheckpointContents | null {
   if (meta === undefined) return null;
-  const contents = JSON.parse(meta) as CheckpointContents;
+  let contents: CheckpointContents;
+  try {
+    contents = JSON.parse(meta) as CheckpointContents;
+  } catch (error) {
+    throw new PipelineError(
+      'STATE_UNREADABLE',
+      'expected JSON as the contents of the checkpoint; start again, and the state is made again from the changelog',
+      { facts: { isDamaged: true }, cause: error },
+    );
+  }
   if (contents.fingerprint !== fingerprint) {
     throw new PipelineError(
       'FINGERPRINT_CHANGED',

@@ -51,7 +51,8 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
   let read = new Map<string, number>();
   let isFromEnd = false;
   let isPaused = false;
-  let isWriting = false;
+  /** Records of the batch that is being written. */
+  let inDelivery = 0;
   let wake = () => {};
   let fetcher: Fetcher | null = null;
 
@@ -178,6 +179,7 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
       try {
         await sink.write(batch);
         metrics.add('sink_records_total', { sink: name }, items.length);
+        measure(batch.records);
         options.onDelivered?.(batch.records);
         return;
       } catch (error) {
@@ -196,6 +198,20 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
     }
   };
 
+  /** One of each topic: the first, which waited longest. */
+  const measure = (records: readonly SinkRecord[]): void => {
+    const nowMs = clock.nowMs();
+    const seen = new Set<string>();
+    for (const { topic, value } of records) {
+      if (seen.has(topic.name)) continue;
+      seen.add(topic.name);
+      if (typeof value !== 'object' || value === null || !('receivedAtMs' in value)) continue;
+      const { receivedAtMs } = value;
+      if (typeof receivedAtMs !== 'number') continue;
+      metrics.observe('sink_latency_seconds', { sink: name }, Math.max(0, nowMs - receivedAtMs) / 1_000);
+    }
+  };
+
   const retry = async (work: () => Promise<void>): Promise<void> => {
     for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
       try {
@@ -210,6 +226,9 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
   };
 
   await begin();
+  const stopMeasuring = metrics.sample((set) =>
+    set('sink_buffered_records', { sink: name }, waiting.length + inDelivery),
+  );
   const loop = (async () => {
     while (!stopping.signal.aborted) {
       const items = waiting.splice(0, MAX_BATCH);
@@ -221,9 +240,9 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
         });
         continue;
       }
-      isWriting = true;
+      inDelivery = items.length;
       await deliver(items);
-      isWriting = false;
+      inDelivery = 0;
     }
   })().catch((error: unknown) => fail(error instanceof Error ? error : new Error(String(error))));
 
@@ -243,10 +262,11 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
       } finally {
         await admin.close();
       }
-      return waiting.length === 0 && !isWriting;
+      return waiting.length === 0 && inDelivery === 0;
     },
     stop: async () => {
       stopping.abort();
+      stopMeasuring();
       wake();
       await fetcher?.close();
       await loop;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ProcessorDefinition } from '#pipeline/processor.ts';
 import type { Graph } from './graph.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function fingerprint(options: { graph: Graph; folders: readonly str
   const hash = createHash('sha256');
   hash.update(`node ${process.versions.node.split('.')[0]} v8 ${process.versions.v8}\n`);
   for (const { name, partitions, processors, outputs } of options.graph.nodes) {
-    hash.update(`${name}/${partitions}: ${processors.map((processor) => processor.name).join()} -> `);
+    hash.update(`${name}/${partitions}: ${JSON.stringify(processors.map(declared))} -> `);
     hash.update(
       `${outputs.map((topic) => `${topic.name}/${topic.partitions} ${JSON.stringify(topic.schema)}`).join()}\n`,
     );
@@ -25,3 +26,12 @@ export async function fingerprint(options: { graph: Graph; folders: readonly str
   }
   return hash.digest('hex');
 }
+
+/** What a declaration says beside its code: a setting may come from elsewhere than a source file. */
+const declared = ({ name, keepsKey, onError, inputs, stores }: ProcessorDefinition) => ({
+  name,
+  keepsKey,
+  onError,
+  inputs: inputs.map(({ topic, mode, maxAheadMs }) => [topic.name, mode, maxAheadMs]),
+  stores: Object.entries(stores).map(([store, { kind, settings }]) => [store, kind, settings]),
+});

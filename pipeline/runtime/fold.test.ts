@@ -1,150 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { PipelineError } from '#pipeline/errors.ts';
-import type { Entry, Producer } from '#pipeline/kafka/types.ts';
-import { readPosition } from '#pipeline/merge/position.ts';
-import { defineProcessor, keyed, type ProcessorDefinition } from '#pipeline/rooms.ts';
-import { localSerde } from '#pipeline/serde/serde.ts';
-import { createMemoryBackend } from '#pipeline/state/memory.ts';
-import { type Json, keyValue } from '#pipeline/state/store.ts';
-import { createTaskState } from '#pipeline/state/task-state.ts';
-import { createMetrics } from '#pipeline/telemetry/metrics.ts';
-import { deadLetter } from '#schemas/dead-letter.ts';
-import { type Price, price } from '#schemas/price.ts';
-import type { Layer, Topic } from '#schemas/topics.ts';
-import { createFold } from './fold.ts';
-import { buildGraph } from './graph.ts';
-import { createOutputs } from './outputs.ts';
-
-const topic = (name: string, layer: Layer = 'derived'): Topic<typeof price> => ({
-  name,
-  layer,
-  key: 'asset',
-  schema: price,
-  partitions: 1,
-});
-const plan = topic('plan', 'plan');
-const raw = topic('raw', 'raw');
-const first = topic('first');
-const second = topic('second');
-const dlq: Topic<typeof deadLetter> = {
-  name: 'dlq',
-  layer: 'derived',
-  key: 'origin',
-  schema: deadLetter,
-  partitions: 1,
-};
-
-const aPrice = (id: string, source = 'test'): Price => ({
-  id,
-  op: 'assert',
-  eventTimeMs: 1,
-  receivedAtMs: 2,
-  source,
-  causes: [],
-  asset: 'ETH',
-  usd: '3',
-});
-
-/** Keeps what is appended, as Kafka would. */
-function recordingProducer() {
-  const entries: (Entry & { readonly topic: string })[] = [];
-  const producer: Producer = {
-    append: (name, _partition, entry) => {
-      entries.push({ ...entry, topic: name });
-    },
-    acknowledged: async () => {},
-    send: async () => ({ offset: 0, appendTimeMs: -1 }),
-    pendingBytes: 0,
-    writable: async () => {},
-    close: async () => {},
-  };
-  return { entries, producer };
-}
-
-function openFold(processors: readonly ProcessorDefinition[], maxRecordBytes = 10_000) {
-  const graph = buildGraph({
-    subTopologies: [{ name: 'fused', processors }],
-    planTopic: plan,
-    dlqTopic: dlq,
-  });
-  const [node] = graph.nodes;
-  if (node === undefined) throw new Error('no node');
-  const serde = localSerde([raw, first, second, dlq]);
-  const { entries, producer } = recordingProducer();
-  const state = createTaskState(createMemoryBackend());
-  const metrics = createMetrics();
-  const outputs = createOutputs({
-    task: { subTopology: 'fused', partition: 0 },
-    epoch: 1,
-    controlTopic: node.controlTopic,
-    maxRecordBytes,
-    producer,
-    destinations: new Map(),
-    physicalName: (name) => name,
-  });
-  const fold = createFold({ node, dlqTopic: dlq, serde, state, outputs, metrics });
-  let offset = 0;
-  return {
-    state,
-    metrics,
-    feedBytes: (value: Buffer | null) => {
-      fold({ topic: raw, key: Buffer.from('ETH'), value, logTimeMs: 100 + offset, place: `raw/0/${offset}` });
-      offset += 1;
-    },
-    feed(value: Price) {
-      this.feedBytes(serde.encode(raw, value));
-    },
-    encode: (value: Price) => serde.encode(raw, value),
-    written: () =>
-      entries.map(({ topic: name, headers }) => `${name} ${readPosition(headers, name).sequence}`),
-    times: () => entries.map(({ timestampMs }) => timestampMs),
-    /** Ids, one topic after the other. */
-    values: () =>
-      [first, second].flatMap((output) =>
-        entries
-          .filter(({ topic: name }) => name === output.name)
-          .map(({ value }) => serde.decode(output, value ?? Buffer.alloc(0)).id),
-      ),
-    letters: () =>
-      entries
-        .filter(({ topic: name }) => name === 'dlq')
-        .map(({ value }) => serde.decode(dlq, value ?? Buffer.alloc(0))),
-  };
-}
-
-const stores = { seen: keyValue<Json>() };
-
-/** Counts in its store and passes on; throws on the id `bad`, after it has written and emitted. */
-const pass = defineProcessor({
-  name: 'pass',
-  summary: 'passes on',
-  stores,
-  inputs: [
-    keyed<typeof price, typeof stores>(raw, ({ value }, context) => {
-      const count = Number(context.stores.seen.get('count') ?? 0) + 1;
-      context.stores.seen.put('count', count);
-      if (value === null) return;
-      context.emit(first, 'ETH', { ...value, id: `${value.id}:${count}` });
-      if (value.id === 'bad') throw new TypeError('cannot read\nthis');
-    }),
-  ],
-  outputs: [first],
-});
-
-const next = defineProcessor({
-  name: 'next',
-  summary: 'reads what pass writes',
-  stores,
-  inputs: [
-    keyed<typeof price, typeof stores>(first, ({ value, place, logTimeMs }, context) => {
-      if (value === null) return;
-      if (value.source === 'refuse') throw new Error('not this one');
-      context.stores.seen.put(value.id, true);
-      context.emit(second, 'ETH', { ...value, id: `${value.id} of ${place} at ${logTimeMs}` });
-    }),
-  ],
-  outputs: [second],
-});
+import { defineProcessor, type ErrorPolicy, keyed } from '#pipeline/processor.ts';
+import { aPrice, first, next, openFold, pass, raw, second, type stores } from '#pipeline/testing/fold-run.ts';
+import type { price } from '#schemas/price.ts';
+import type { Topic } from '#schemas/topics.ts';
+import { FoldFailure } from './fold.ts';
+import { partitionOf } from './partitioner.ts';
 
 describe('a fold', () => {
   test('writes outputs at the log time of their input, with dense sequences', () => {
@@ -192,8 +53,9 @@ describe('a fold', () => {
     expect(run.letters()).toMatchObject([
       { place: 'first/0/fused-0:1', component: 'next', reason: 'not this one' },
     ]);
-    expect(run.state.store('next.seen', stores.seen).get('a:1')).toBeUndefined();
-    expect(run.state.store('pass.seen', stores.seen).get('count')).toBe(2);
+    expect(run.seen('next', 'a:1')).toBeUndefined();
+    expect(run.seen('next', 'b:2')).toBe(true);
+    expect(run.seen('pass', 'count')).toBe(2);
   });
 
   test('an output that is too large goes aside before it is given a sequence', () => {
@@ -216,7 +78,7 @@ describe('a fold', () => {
   test('a tombstone reaches the processor as null', () => {
     const run = openFold([pass]);
     run.feedBytes(null);
-    expect(run.state.store('pass.seen', stores.seen).get('count')).toBe(1);
+    expect(run.seen('pass', 'count')).toBe(1);
     expect(run.written()).toEqual([]);
   });
 
@@ -264,5 +126,139 @@ describe('a fold', () => {
     const run = openFold([broken]);
     expect(() => run.feed(aPrice('a'))).toThrow(PipelineError);
     expect(run.letters()).toEqual([]);
+  });
+
+  test('a dead letter says in its headers what it is about, after its position', () => {
+    const run = openFold([pass]);
+    run.feed(aPrice('bad'));
+    expect(run.headers()).toEqual([
+      ['position=fused-0:1;1;00000000', 'place=raw/0/0', 'component=pass', 'code=LOGIC_FAILED'],
+    ]);
+  });
+
+  test('what a handler rejected and counted before it threw is forgotten with the rest', async () => {
+    const rejecting = defineProcessor({
+      ...pass,
+      inputs: [
+        keyed<typeof price, typeof stores>(raw, (_, context) => {
+          context.reject({ part: 'tx/1', code: 'VALUE_UNREADABLE', reason: 'no', body: Buffer.alloc(0) });
+          context.duplicate();
+          throw new Error('after that');
+        }),
+      ],
+    });
+    const run = openFold([rejecting]);
+    run.feed(aPrice('a'));
+    expect(run.letters().map(({ place }) => place)).toEqual(['raw/0/0']);
+    expect(await run.metrics.total('duplicates_dropped_total')).toBe(0);
+  });
+
+  test('each handler of a topic is whole by itself', () => {
+    const failing = defineProcessor({
+      name: 'fails',
+      summary: 'fails',
+      inputs: [
+        keyed(first, () => {
+          throw new Error('always');
+        }),
+      ],
+      outputs: [],
+    });
+    const run = openFold([pass, failing, next]);
+    run.feed(aPrice('a'));
+    expect(run.values()).toEqual(['a:1', 'a:1 of first/0/fused-0:1 at 100']);
+    expect(run.letters()).toMatchObject([{ component: 'fails', place: 'first/0/fused-0:1' }]);
+  });
+
+  test('an output of another partition than its task stops a processor that claims to keep keys', () => {
+    const wide = (one: Topic<typeof price>) => ({ ...one, partitions: 2 });
+    const wideFirst = wide(first);
+    const wanders = defineProcessor({
+      name: 'wanders',
+      summary: 'writes under the source as key',
+      inputs: [
+        keyed(wide(raw), ({ value }, { emit }) => {
+          if (value !== null) emit(wideFirst, value.source, value);
+        }),
+      ],
+      outputs: [wideFirst],
+      keepsKey: true,
+    });
+    const partitions = ['a', 'b', 'c', 'd'].map((key) => partitionOf(Buffer.from(key), 2));
+    const run = openFold([wanders]);
+    const [own, other] = [partitions.indexOf(0), partitions.indexOf(1)].map((index) => 'abcd'[index] ?? '');
+    run.feed(aPrice('x', own));
+    expect(() => run.feed(aPrice('x', other))).toThrow('wanders: declares that it keeps keys');
+    expect(run.written()).toEqual(['first 1']);
+  });
+});
+
+describe('a failure', () => {
+  const failing = (onError: Partial<ErrorPolicy>, work: () => void = () => {}) =>
+    defineProcessor({
+      ...pass,
+      onError,
+      inputs: [
+        keyed<typeof price, typeof stores>(raw, ({ value }, context) => {
+          context.stores.seen.put('was here', true);
+          if (value !== null) context.emit(first, 'ETH', value);
+          work();
+        }),
+      ],
+    });
+  const failureOf = (work: () => void): FoldFailure | null => {
+    try {
+      work();
+      return null;
+    } catch (error) {
+      if (error instanceof FoldFailure) return error;
+      throw error;
+    }
+  };
+  const throwing = () => {
+    throw new Error('no');
+  };
+
+  test.each(['stop', 'fail'] as const)('of the logic, the bytes or an output can mean: %s', (mode) => {
+    const logic = openFold([failing({ logic: mode }, throwing)]);
+    expect(failureOf(() => logic.feed(aPrice('a')))).toMatchObject({ mode, place: 'raw/0/0' });
+    const decode = openFold([failing({ decode: mode })]);
+    expect(failureOf(() => decode.feedBytes(Buffer.from('?')))).toMatchObject({ mode, place: 'raw/0/0' });
+    const output = openFold([failing({ output: mode })], 3_000);
+    expect(failureOf(() => output.feed(aPrice('a', 'x'.repeat(2_500))))).toMatchObject({ mode });
+    for (const run of [logic, decode, output]) {
+      expect([run.written(), run.letters(), run.seen('pass', 'was here')]).toEqual([[], [], undefined]);
+    }
+  });
+
+  test('of one kind does not fall under the rule of another', () => {
+    const run = openFold([failing({ decode: 'stop', output: 'fail' }, throwing)]);
+    run.feed(aPrice('a'));
+    expect(run.letters()).toMatchObject([{ code: 'LOGIC_FAILED' }]);
+  });
+
+  test('of one record says nothing about the next: a wrong clock after a large output is a failure of the logic', () => {
+    const run = openFold([failing({ logic: 'stop' })], 3_000);
+    run.feed(aPrice('a', 'x'.repeat(2_500)));
+    expect(run.letters()).toMatchObject([{ code: 'VALUE_TOO_LARGE' }]);
+    const ahead = { ...aPrice('b'), eventTimeMs: 10 * 3_600_000 };
+    expect(failureOf(() => run.feed(ahead))).toMatchObject({ mode: 'stop', place: 'raw/0/1' });
+  });
+
+  test('of a record that two processors read follows the stricter of them', () => {
+    const mild = { ...failing({ decode: 'stop' }), name: 'mild' };
+    const strict = { ...failing({ decode: 'fail' }), name: 'strict', outputs: [] };
+    const both = { ...strict, inputs: [keyed(first, () => {}), ...mild.inputs] };
+    const run = openFold([mild, both]);
+    expect(failureOf(() => run.feedBytes(Buffer.from('?')))?.mode).toBe('fail');
+  });
+
+  test('further down takes back what the processors before it did, when it means stop', () => {
+    const stopping = { ...next, onError: { ...next.onError, logic: 'stop' as const } };
+    const run = openFold([pass, stopping]);
+    expect(failureOf(() => run.feed(aPrice('a', 'refuse')))?.place).toBe('first/0/fused-0:1');
+    expect([run.written(), run.seen('pass', 'count')]).toEqual([[], undefined]);
+    run.feed(aPrice('b'));
+    expect(run.written()).toEqual(['first 1', 'second 1']);
   });
 });

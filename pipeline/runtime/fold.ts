@@ -1,19 +1,21 @@
 /**
- * (state, record) -> (state', output records): one record through the processors of a task.
+ * (state, record or timer) -> (state', output records), through the processors of a task.
  *
- * Each processor handles a record whole or not at all: when it throws, its writes and outputs are forgotten and the
- * record goes to the dead-letter topic with its bytes. What it emits is encoded here, and handed on at once to
- * the processors of the same task that read it.
+ * Each processor handles a record whole or not at all: when it throws, its writes and outputs are forgotten, and its
+ * declaration says what becomes of the record. What it emits is encoded here, and handed on at once to the processors
+ * of the same task that read it.
  */
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { InputDeclaration, KeyValueStores, ProcessorDefinition, Rejection } from '#pipeline/rooms.ts';
+import type { InputDeclaration, OnError } from '#pipeline/processor.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { TaskState } from '#pipeline/state/task-state.ts';
+import type { DueTimer } from '#pipeline/state/timer-queue.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { DeadLetter } from '#schemas/dead-letter.ts';
 import type { Topic } from '#schemas/topics.ts';
-import type { GraphNode } from './graph.ts';
+import type { GraphNode, TaskId } from './graph.ts';
 import type { Outputs } from './outputs.ts';
+import { ProcessorRuntime } from './processor-runtime.ts';
 
 export interface FoldInput {
   readonly topic: Topic;
@@ -23,143 +25,242 @@ export interface FoldInput {
   readonly place: string;
 }
 
-interface Emitted {
-  readonly topic: Topic;
-  readonly key: string;
-  readonly value: unknown;
-  readonly bytes: Buffer;
+/** Thrown when a declaration asks for more than a dead letter; the task takes back what the record did. */
+export class FoldFailure extends Error {
+  readonly mode: Exclude<OnError, 'dead-letter'>;
+  readonly place: string;
+
+  constructor(mode: Exclude<OnError, 'dead-letter'>, place: string, cause: unknown) {
+    super(`${place}: ${messageOf(cause)}`, { cause });
+    this.mode = mode;
+    this.place = place;
+  }
 }
 
 interface Step {
-  readonly processor: ProcessorDefinition;
+  readonly runtime: ProcessorRuntime;
   readonly input: InputDeclaration;
-  readonly stores: KeyValueStores;
+}
+
+export interface Fold {
+  record(input: FoldInput): void;
+  /** A log timer that is due, at the log time of its outputs. */
+  timer(timer: DueTimer, logTimeMs: number): void;
+  /** Processor -> its stream time; without those that saw nothing. */
+  streamTimes(): Readonly<Record<string, number>>;
 }
 
 export function createFold(options: {
+  task: TaskId;
   node: GraphNode;
   dlqTopic: Topic;
   serde: Serde;
   state: TaskState;
   outputs: Outputs;
   metrics: Metrics;
-}): (input: FoldInput) => void {
-  const { node, dlqTopic, serde, state, outputs, metrics } = options;
+  /** Of an earlier checkpoint. */
+  streamTimes: Readonly<Record<string, number>>;
+}): Fold {
+  const { task, node, dlqTopic, serde, state, outputs, metrics } = options;
+  const runtimes = new Map<string, ProcessorRuntime>();
   const stepsOf = new Map<string, Step[]>();
-  for (const processor of node.processors) {
-    const stores = Object.fromEntries(
-      Object.entries(processor.stores).map(([name, declaration]) => [
-        name,
-        state.store(`${processor.name}.${name}`, declaration),
-      ]),
-    );
-    for (const input of processor.inputs) {
+  for (const definition of node.processors) {
+    const streamTimeMs = options.streamTimes[definition.name] ?? Number.NEGATIVE_INFINITY;
+    const runtime = new ProcessorRuntime({ ...options, definition, streamTimeMs });
+    runtimes.set(definition.name, runtime);
+    for (const input of definition.inputs) {
       const steps = stepsOf.get(input.topic.name) ?? [];
-      steps.push({ processor, input, stores });
+      steps.push({ runtime, input });
       stepsOf.set(input.topic.name, steps);
     }
   }
 
   const putAside = (
     letter: Omit<DeadLetter, 'id' | 'eventTimeMs'>,
-    origin: Topic,
+    origin: string,
     logTimeMs: number,
   ): void => {
     metrics.add('dead_letters_total', { component: letter.component, code: letter.code });
-    const id = `dlq:${letter.place}:${letter.component}`;
-    const value: DeadLetter = { id, eventTimeMs: logTimeMs, ...letter };
-    outputs.write(dlqTopic, Buffer.from(origin.name), serde.encode(dlqTopic, value as never), logTimeMs);
+    const value: DeadLetter = {
+      id: `dlq:${letter.place}:${letter.component}`,
+      eventTimeMs: logTimeMs,
+      ...letter,
+    };
+    outputs.write({
+      topic: dlqTopic,
+      key: Buffer.from(origin),
+      value: serde.encode(dlqTopic, value as never),
+      logTimeMs,
+      headers: [
+        ['place', Buffer.from(letter.place)],
+        ['component', Buffer.from(letter.component)],
+        ['code', Buffer.from(letter.code)],
+      ],
+    });
+  };
+
+  /** What the declaration says for a failure of `kind`; returns when the record is put aside. */
+  const fail = (
+    error: unknown,
+    kind: 'decode' | 'logic' | 'output',
+    steps: readonly Step[],
+    input: { readonly origin: string; readonly component: string } & Omit<FoldInput, 'topic'>,
+  ): void => {
+    // A broken invariant is no failure of the record.
+    if (isPipelineError(error) && error.action !== 'dead-letter') throw error;
+    const modes = steps.map(({ runtime }) => runtime.definition.onError[kind]);
+    if (modes.includes('fail')) throw new FoldFailure('fail', input.place, error);
+    if (modes.includes('stop')) throw new FoldFailure('stop', input.place, error);
+    const { place, component, origin, logTimeMs } = input;
+    const code = isPipelineError(error) ? error.code : 'LOGIC_FAILED';
+    const body = Buffer.from(input.value ?? '');
+    const key = input.key?.toString() ?? '';
+    putAside({ place, component, code, reason: messageOf(error), key, body }, origin, logTimeMs);
+  };
+
+  /** Writes what a handler did, and hands it on. */
+  const forward = (runtime: ProcessorRuntime, origin: string, key: string, logTimeMs: number): void => {
+    const { definition, place } = runtime;
+    const { emitted, rejections, duplicates } = runtime.take();
+    if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: definition.name }, duplicates);
+    for (const { part, ...rejection } of rejections) {
+      putAside(
+        { place: `${place}#${part}`, component: definition.name, key, ...rejection },
+        origin,
+        logTimeMs,
+      );
+    }
+    for (const { topic, key: outputKey, value, bytes } of emitted) {
+      const written = outputs.write({ topic, key: outputKey, value: bytes, logTimeMs });
+      if (definition.keepsKey && topic.partitions === node.partitions) checkKept(definition.name, written);
+      metrics.add('produced_records_total', { topic: topic.name });
+      const steps = stepsOf.get(topic.name);
+      if (steps === undefined) continue;
+      const next = { topic, key: outputKey, value: bytes, logTimeMs, place: written };
+      for (const step of steps) process(step, next, value);
+    }
+  };
+
+  /** `written`: topic/partition/writer:sequence. */
+  const checkKept = (processor: string, written: string): void => {
+    if (written.split('/')[1] === String(task.partition)) return;
+    throw new PipelineError(
+      'INVARIANT_BROKEN',
+      `${processor}: declares that it keeps keys, but ${written} is of another partition than ${task.partition}; declare keepsKey: false, or emit the key of the input`,
+    );
+  };
+
+  const fire = (runtime: ProcessorRuntime, timer: DueTimer, logTimeMs: number): void => {
+    const { definition, instances, context } = runtime;
+    const { store, key, atMs } = timer;
+    const mark = state.mark();
+    runtime.begin(`${definition.name}/${store}/${key}@${atMs}`, logTimeMs);
+    try {
+      const instance = instances.get(store);
+      if (instance?.fired !== undefined) instance.fired(timer);
+      else definition.onTimer[store]?.(timer, context);
+    } catch (error) {
+      state.rollback(mark);
+      const kind = runtime.hasFailedOutput ? 'output' : 'logic';
+      runtime.take();
+      const input = { key: Buffer.from(key), value: null, logTimeMs, place: runtime.place };
+      fail(error, kind, [{ runtime } as Step], {
+        ...input,
+        origin: definition.name,
+        component: definition.name,
+      });
+      return;
+    }
+    forward(runtime, definition.name, key, logTimeMs);
+  };
+
+  /** Event time moves before the record is handled, so that what it closes is closed for it too. False: it stays. */
+  const advance = (runtime: ProcessorRuntime, eventTimeMs: number, logTimeMs: number): boolean => {
+    if (eventTimeMs <= runtime.streamTimeMs) return false;
+    const before = runtime.streamTimeMs;
+    runtime.streamTimeMs = eventTimeMs;
+    state.undo(() => {
+      runtime.streamTimeMs = before;
+    });
+    const { name } = runtime.definition;
+    for (;;) {
+      const timer = state.timers.takeEvent(name, eventTimeMs);
+      if (timer === null) return true;
+      fire(runtime, timer, logTimeMs);
+    }
   };
 
   const process = (step: Step, input: FoldInput, value: unknown): void => {
-    const { processor } = step;
+    const { runtime, input: declared } = step;
+    const { logTimeMs, place } = input;
     const key = input.key?.toString() ?? '';
-    const emitted: Emitted[] = [];
-    const rejected: Omit<DeadLetter, 'id' | 'eventTimeMs'>[] = [];
-    let duplicates = 0;
-    const context = {
-      stores: step.stores,
-      emit: (topic: Topic, outputKey: string, output: unknown) => {
-        if (!processor.outputs.some(({ name }) => name === topic.name)) {
-          throw new PipelineError(
-            'INVARIANT_BROKEN',
-            `${processor.name} does not declare ${topic.name} as an output`,
-          );
-        }
-        const bytes = serde.encode(topic, output as never);
-        outputs.checkSize(topic, Buffer.from(outputKey), bytes);
-        emitted.push({ topic, key: outputKey, value: output, bytes });
-      },
-      reject: ({ part, code, reason, body }: Rejection) => {
-        rejected.push({
-          place: `${input.place}#${part}`,
-          component: processor.name,
-          code,
-          reason,
-          key,
-          body,
-        });
-      },
-      duplicate: () => {
-        duplicates += 1;
-      },
-    };
-    const record = { key, value, logTimeMs: input.logTimeMs, place: input.place };
+    let mark = state.mark();
+    runtime.begin(place, logTimeMs);
     try {
-      // Types are erased here: rooms.ts (keyed, broadcast) ties a handler to its topic, its declaration to its stores.
-      step.input.process(record as never, context as never);
+      const eventTimeMs = eventTimeOf(declared, value, logTimeMs);
+      if (declared.mode === 'keyed') {
+        checkAhead(declared, eventTimeMs, logTimeMs);
+        if (advance(runtime, eventTimeMs, logTimeMs)) runtime.begin(place, logTimeMs);
+        mark = state.mark();
+      }
+      const record = { key, value, logTimeMs, eventTimeMs, place };
+      // Types are erased here: `keyed` and `broadcast` tie a handler to its topic, its declaration to its stores.
+      declared.process(record as never, runtime.context);
     } catch (error) {
-      if (isPipelineError(error) && error.action !== 'dead-letter') throw error;
-      state.rollback();
-      const code = isPipelineError(error) ? error.code : 'LOGIC_FAILED';
-      const body = Buffer.from(input.value ?? '');
-      putAside(
-        { place: input.place, component: processor.name, code, reason: messageOf(error), key, body },
-        input.topic,
-        input.logTimeMs,
-      );
+      if (error instanceof FoldFailure) throw error;
+      state.rollback(mark);
+      const kind = runtime.hasFailedOutput ? 'output' : 'logic';
+      runtime.take();
+      fail(error, kind, [step], { ...input, origin: input.topic.name, component: runtime.definition.name });
       return;
     }
-    state.commit();
-    if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: processor.name }, duplicates);
-    for (const letter of rejected) putAside(letter, input.topic, input.logTimeMs);
-    for (const { topic, key: outputKey, value: output, bytes } of emitted) {
-      const keyBytes = Buffer.from(outputKey);
-      const place = outputs.write(topic, keyBytes, bytes, input.logTimeMs);
-      metrics.add('task_outputs_total', { topic: topic.name });
-      for (const next of stepsOf.get(topic.name) ?? []) {
-        process(next, { topic, key: keyBytes, value: bytes, logTimeMs: input.logTimeMs, place }, output);
-      }
-    }
+    forward(runtime, input.topic.name, key, logTimeMs);
   };
 
-  return (input) => {
-    state.setLogTime(input.logTimeMs);
-    const steps = stepsOf.get(input.topic.name) ?? [];
-    if (steps.length === 0) return;
-    let value: unknown = null;
-    if (input.value !== null) {
-      try {
-        value = serde.decode(input.topic, input.value);
-      } catch (error) {
-        if (!isPipelineError(error, 'VALUE_UNREADABLE')) throw error;
-        const { place, logTimeMs } = input;
-        const key = input.key?.toString() ?? '';
-        putAside(
-          {
-            place,
-            component: node.name,
-            code: error.code,
-            reason: error.message,
-            key,
-            body: Buffer.from(input.value),
-          },
-          input.topic,
-          logTimeMs,
-        );
-        return;
+  return {
+    record: (input) => {
+      const steps = stepsOf.get(input.topic.name);
+      if (steps === undefined) return;
+      let value: unknown = null;
+      if (input.value !== null) {
+        try {
+          value = serde.decode(input.topic, input.value);
+        } catch (error) {
+          fail(error, 'decode', steps, { ...input, origin: input.topic.name, component: node.name });
+          return;
+        }
       }
-    }
-    for (const step of steps) process(step, input, value);
+      for (const step of steps) process(step, input, value);
+    },
+    timer: (timer, logTimeMs) => {
+      const runtime = runtimes.get(timer.processor);
+      if (runtime !== undefined) fire(runtime, timer, logTimeMs);
+    },
+    streamTimes: () =>
+      Object.fromEntries(
+        [...runtimes].flatMap(([name, { streamTimeMs }]) =>
+          Number.isFinite(streamTimeMs) ? [[name, streamTimeMs]] : [],
+        ),
+      ),
   };
+}
+
+/** When a record happened, as its input declares it. */
+export function eventTimeOf(
+  { eventTime }: Pick<InputDeclaration, 'eventTime'>,
+  value: unknown,
+  logTimeMs: number,
+): number {
+  if (value === null || typeof value !== 'object') return logTimeMs;
+  // Types are erased here: the declaration tied the function to its topic.
+  if (eventTime !== null) return eventTime(value as never);
+  return 'eventTimeMs' in value && typeof value.eventTimeMs === 'number' ? value.eventTimeMs : logTimeMs;
+}
+
+function checkAhead({ topic, maxAheadMs }: InputDeclaration, eventTimeMs: number, logTimeMs: number): void {
+  if (eventTimeMs - logTimeMs <= maxAheadMs) return;
+  throw new PipelineError(
+    'EVENT_TIME_AHEAD',
+    `${topic.name}: expected an event time at most ${maxAheadMs} ms after the log time ${logTimeMs}, found ${eventTimeMs}: the clock of its source is wrong`,
+  );
 }

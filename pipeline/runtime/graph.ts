@@ -2,14 +2,9 @@
 import { PipelineError } from '#pipeline/errors.ts';
 import { type Channel, createChannel, rankChannels } from '#pipeline/merge/channel.ts';
 import { writerName } from '#pipeline/merge/position.ts';
-import type { ProcessorDefinition } from '#pipeline/rooms.ts';
-import type { Topic } from '#schemas/topics.ts';
-
-/** Processors whose records keep their key, and so stay in one task. They are listed in the order of the flow. */
-export interface SubTopology {
-  readonly name: string;
-  readonly processors: readonly ProcessorDefinition[];
-}
+import type { ProcessorDefinition } from '#pipeline/processor.ts';
+import type { Layer, Topic } from '#schemas/topics.ts';
+import { fuse, type SubTopology } from './fusion.ts';
 
 export interface TaskId {
   readonly subTopology: string;
@@ -25,35 +20,47 @@ export interface GraphNode {
   readonly outputs: readonly Topic[];
   readonly partitions: number;
   readonly controlTopic: string;
+  readonly changelogTopic: string;
 }
 
 export interface Graph {
   readonly nodes: readonly GraphNode[];
   readonly planTopic: Topic;
   readonly dlqTopic: Topic;
-  /** Topics read or written, in the order of the flow; each once. */
+  /** Topics read or written, in the order of the flow; each once. Their values are encoded by a schema. */
   readonly topics: readonly Topic[];
+  /** Topics of the engine itself, with what each must be: progress and changelogs. */
+  readonly engineTopics: ReadonlyMap<string, { readonly layer: Layer; readonly partitions: number }>;
   writers(topic: Topic): readonly string[];
   /** All channels of a task, ranked. */
   channels(task: TaskId): readonly Channel[];
   tasks(): readonly TaskId[];
 }
 
+/** With the partition it is the name of a writer (`merge/position.ts`). */
+const NODE_NAME = /^[a-z0-9-]{1,58}$/;
+
 /** Progress of the tasks of a sub-topology. */
 export const controlTopicName = (subTopology: string): string => `control.${subTopology}.v1`;
+/** State of the tasks of a sub-topology; one partition each. */
+export const changelogTopicName = (subTopology: string): string => `changelog.${subTopology}.v1`;
 
 /**
  * Builds the graph. Throws GRAPH_INVALID with every problem: a topic that nobody writes, inputs that are not
  * co-partitioned, two processors of one name, a cycle.
  */
 export function buildGraph(options: {
-  subTopologies: readonly SubTopology[];
+  processors: readonly ProcessorDefinition[];
+  /** Names of sub-topologies, by their first processor; default: its own. */
+  names?: Readonly<Record<string, string>>;
   planTopic: Topic;
   dlqTopic: Topic;
 }): Graph {
-  const { subTopologies, planTopic, dlqTopic } = options;
+  const { planTopic, dlqTopic } = options;
   const problems: string[] = [];
-  const nodes = subTopologies.map((subTopology) => toNode(subTopology, dlqTopic, problems));
+  const nodes = fuse(options.processors, options.names).map((subTopology) =>
+    toNode(subTopology, dlqTopic, problems),
+  );
   const writersOf = new Map<string, readonly string[]>();
   for (const node of nodes) {
     const own = Array.from({ length: node.partitions }, (_, partition) => writerName(node.name, partition));
@@ -62,6 +69,14 @@ export function buildGraph(options: {
       if (topic.layer !== 'derived')
         problems.push(`${node.name} writes ${topic.name}: expected a derived topic, found ${topic.layer}`);
     }
+  }
+  for (const [index, node] of nodes.entries()) {
+    if (nodes.findIndex(({ name }) => name === node.name) < index)
+      problems.push(`${node.name}: two sub-topologies of this name; rename one`);
+    if (!NODE_NAME.test(node.name))
+      problems.push(
+        `${node.name}: expected a name of a-z, 0-9 and -, at most 58 characters, as it stands in positions; name the sub-topology`,
+      );
   }
   const names = nodes.flatMap((node) => node.processors.map(({ name }) => name));
   for (const name of names.filter((name, index) => names.indexOf(name) !== index)) {
@@ -82,6 +97,12 @@ export function buildGraph(options: {
   const topics = [
     ...new Set(nodes.flatMap((node) => [...node.keyedInputs, ...node.broadcastInputs, ...node.outputs])),
   ];
+  const engineTopics = new Map(
+    nodes.flatMap(({ controlTopic, changelogTopic, partitions }) => [
+      [controlTopic, { layer: 'derived' as const, partitions: 1 }],
+      [changelogTopic, { layer: 'derived' as const, partitions }],
+    ]),
+  );
   const writers = (topic: Topic) => writersOf.get(topic.name) ?? [];
   const channelsOf = (topic: Topic, partition: number): Channel[] =>
     topic.layer === 'derived'
@@ -92,6 +113,7 @@ export function buildGraph(options: {
     planTopic,
     dlqTopic,
     topics: [planTopic, ...topics],
+    engineTopics,
     writers,
     channels: ({ subTopology, partition }) => {
       const node = nodes.find(({ name }) => name === subTopology);
@@ -115,7 +137,9 @@ export function buildGraph(options: {
 function toNode({ name, processors }: SubTopology, dlqTopic: Topic, problems: string[]): GraphNode {
   const outputs = [...new Set([...processors.flatMap((processor) => processor.outputs), dlqTopic])];
   const made = new Set(processors.flatMap((processor) => processor.outputs));
-  const read = processors.flatMap((processor) => processor.inputs).filter(({ topic }) => !made.has(topic));
+  const read = processors
+    .flatMap((processor) => processor.inputs)
+    .filter(({ topic, mode }) => mode === 'broadcast' || !made.has(topic));
   const keyedInputs = [...new Set(read.filter(({ mode }) => mode === 'keyed').map(({ topic }) => topic))];
   const broadcastInputs = [
     ...new Set(read.filter(({ mode }) => mode === 'broadcast').map(({ topic }) => topic)),
@@ -127,13 +151,19 @@ function toNode({ name, processors }: SubTopology, dlqTopic: Topic, problems: st
     );
   }
   const partitions = keyedInputs[0]?.partitions ?? 1;
-  for (const { topic } of processors.flatMap((processor) => processor.inputs)) {
-    if (made.has(topic) && topic.partitions !== partitions) {
+  for (const { topic, mode } of processors.flatMap((processor) => processor.inputs)) {
+    if (mode === 'keyed' && made.has(topic) && topic.partitions !== partitions) {
       problems.push(
         `${name}: ${topic.name} stays in the task, so it needs ${partitions} partitions, found ${topic.partitions}`,
       );
     }
   }
+  for (const topic of keyedInputs.filter((topic) => broadcastInputs.includes(topic))) {
+    problems.push(
+      `${name}: ${topic.name} is read both by key and as broadcast; read it as broadcast alone, and pass over what is not yours`,
+    );
+  }
+  problems.push(...cyclesWithin(processors));
   return {
     name,
     processors,
@@ -142,7 +172,21 @@ function toNode({ name, processors }: SubTopology, dlqTopic: Topic, problems: st
     outputs,
     partitions,
     controlTopic: controlTopicName(name),
+    changelogTopic: changelogTopicName(name),
   };
+}
+
+/** In a task a processor takes what those before it made; what it or one behind it makes would come round again. */
+function cyclesWithin(processors: readonly ProcessorDefinition[]): string[] {
+  return processors.flatMap(({ name, inputs }, index) =>
+    processors
+      .slice(index)
+      .filter(({ outputs }) => inputs.some(({ topic, mode }) => mode === 'keyed' && outputs.includes(topic)))
+      .map((writer) => {
+        const way = writer.name === name ? [name, name] : [name, writer.name, name];
+        return `cycle: ${way.join(' -> ')}; go through a connector instead`;
+      }),
+  );
 }
 
 /** All loops go through the outside: between processors the graph is acyclic. */

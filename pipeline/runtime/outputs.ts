@@ -1,7 +1,6 @@
-/** What a task writes: encoded in the fold, numbered without holes, queued in order. */
-
+/** What a task writes: encoded in the fold, numbered without holes, handed over in order once its input is folded. */
 import { PipelineError } from '#pipeline/errors.ts';
-import type { Producer } from '#pipeline/kafka/types.ts';
+import type { Entry, Headers, Producer } from '#pipeline/kafka/types.ts';
 import { formatPosition, nextDigest, POSITION_HEADER, writerName } from '#pipeline/merge/position.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { TaskId } from './graph.ts';
@@ -13,11 +12,23 @@ export interface Destination {
   digest: number;
 }
 
+export interface OutputRecord {
+  readonly topic: Topic;
+  readonly key: Buffer;
+  readonly value: Buffer;
+  readonly logTimeMs: number;
+  /** After the position; default none. */
+  readonly headers?: Headers;
+}
+
 export interface Outputs {
   /** Throws VALUE_TOO_LARGE before a sequence is given: after that nothing could be skipped. */
   checkSize(topic: Topic, key: Buffer, value: Buffer): void;
-  /** Gives the record its position and queues it. Returns its place, `topic/partition/writer:sequence`. */
-  write(topic: Topic, key: Buffer, value: Buffer, logTimeMs: number): string;
+  /** Gives the record its position. Returns its place, `topic/partition/writer:sequence`. */
+  write(record: OutputRecord): string;
+  /** Hands what was written to the producer, or takes it back as if it had never been. */
+  flush(): void;
+  rollback(): void;
   /** Tells readers that nothing before `logTimeMs` follows. Written after what it covers. */
   tick(logTimeMs: number): void;
   /** `topic/partition` -> last record, by logical topic name. */
@@ -27,18 +38,28 @@ export interface Outputs {
 /** Kafka's own limit counts the batch around the record; headers and framing fit in the difference. */
 const FRAME_BYTES = 1024;
 
+interface Written {
+  readonly topic: string;
+  readonly partition: number;
+  readonly entry: Entry;
+  readonly destination: Destination;
+  readonly digestBefore: number;
+}
+
 export function createOutputs(options: {
   task: TaskId;
   epoch: number;
   controlTopic: string;
   maxRecordBytes: number;
-  producer: Producer;
+  producer: Pick<Producer, 'append'>;
   destinations: ReadonlyMap<string, Destination>;
   physicalName: (topic: string) => string;
 }): Outputs {
-  const { task, epoch, controlTopic, producer, physicalName } = options;
+  const { task, epoch, producer, physicalName } = options;
+  const controlTopic = physicalName(options.controlTopic);
   const writer = writerName(task.subTopology, task.partition);
   const destinations = new Map([...options.destinations].map(([name, last]) => [name, { ...last }]));
+  let written: Written[] = [];
   return {
     destinations,
     checkSize: (topic, key, value) => {
@@ -49,33 +70,43 @@ export function createOutputs(options: {
         `${topic.name}: expected at most ${options.maxRecordBytes} bytes, found ${bytes}`,
       );
     },
-    write: (topic, key, value, logTimeMs) => {
+    write: ({ topic, key, value, logTimeMs, headers = [] }) => {
       const partition = partitionOf(key, topic.partitions);
       const name = `${topic.name}/${partition}`;
-      let last = destinations.get(name);
-      if (last === undefined) {
-        last = { sequence: 0, digest: 0 };
-        destinations.set(name, last);
+      let destination = destinations.get(name);
+      if (destination === undefined) {
+        destination = { sequence: 0, digest: 0 };
+        destinations.set(name, destination);
       }
-      last.sequence += 1;
-      const position = formatPosition({
-        writer,
-        sequence: last.sequence,
-        epoch,
-        previousDigest: last.digest,
-      });
-      last.digest = nextDigest(last.digest, logTimeMs, key, value);
-      producer.append(physicalName(topic.name), partition, {
+      const digestBefore = destination.digest;
+      destination.sequence += 1;
+      destination.digest = nextDigest(digestBefore, logTimeMs, key, value);
+      const { sequence } = destination;
+      const position = formatPosition({ writer, sequence, epoch, previousDigest: digestBefore });
+      const entry: Entry = {
         timestampMs: logTimeMs,
         key,
         value,
-        headers: [[POSITION_HEADER, Buffer.from(position, 'latin1')]],
-      });
-      return `${name}/${writer}:${last.sequence}`;
+        headers: [[POSITION_HEADER, Buffer.from(position, 'latin1')], ...headers],
+      };
+      written.push({ topic: physicalName(topic.name), partition, entry, destination, digestBefore });
+      return `${name}/${writer}:${sequence}`;
+    },
+    flush: () => {
+      for (const { topic, partition, entry } of written) producer.append(topic, partition, entry);
+      written = [];
+    },
+    rollback: () => {
+      for (const { destination, digestBefore } of written.reverse()) {
+        destination.sequence -= 1;
+        destination.digest = digestBefore;
+      }
+      written = [];
     },
     tick: (logTimeMs) => {
-      const sequences = Object.fromEntries([...destinations].map(([name, { sequence }]) => [name, sequence]));
-      producer.append(physicalName(controlTopic), 0, {
+      const sequences: Record<string, number> = {};
+      for (const [name, { sequence }] of destinations) if (sequence > 0) sequences[name] = sequence;
+      producer.append(controlTopic, 0, {
         timestampMs: logTimeMs,
         key: null,
         value: Buffer.from(JSON.stringify({ writer, epoch, logTimeMs, sequences } satisfies ControlTick)),

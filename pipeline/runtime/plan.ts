@@ -13,7 +13,7 @@ import { readToEnd } from './read-topic.ts';
 export interface Genesis {
   readonly fingerprint: string;
   readonly epoch: number;
-  /** `topic/partition` -> first offset of each raw and fact partition. */
+  /** `topic/partition` -> first offset of each raw, fact and history partition. */
   readonly startOffsets: ReadonlyMap<string, number>;
 }
 
@@ -60,7 +60,9 @@ export async function openPlan(options: {
     const admin = kafka.admin();
     const producer = kafka.producer();
     try {
-      for (const input of graph.topics.filter(({ layer }) => layer === 'raw' || layer === 'fact')) {
+      for (const input of graph.topics.filter(
+        ({ layer }) => layer === 'raw' || layer === 'fact' || layer === 'history',
+      )) {
         for (const { partition, start } of await admin.offsets(physicalName(input.name))) {
           startOffsets[`${input.name}/${partition}`] = BigInt(start);
         }

@@ -1,21 +1,25 @@
 /** Runs tasks in this process: fetch -> accept -> fold -> produce, ticks on demand, checkpoints in the background. */
 import { join } from 'node:path';
-import { backoffMs, type Clock } from '#pipeline/clock.ts';
+import type { Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
-import { tailLost } from '#pipeline/merge/inbound.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
-import { checkpoint } from './checkpoint.ts';
+import type { Layer } from '#schemas/topics.ts';
+import { type CommittedStep, type KeptTask, startCheckpoints } from './checkpoints.ts';
 import type { Graph, TaskId } from './graph.ts';
-import { commitLag } from './lag.ts';
+import { createInputs, type Input } from './inputs.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { measureLatency, measureTasks } from './measuring.ts';
+import { type OpenState, openTask, type TaskRestore } from './open-task.ts';
 import { readControlTick } from './outputs.ts';
 import type { Genesis } from './plan.ts';
-import { createTask, type Task } from './task.ts';
+import type { Task } from './task.ts';
 import { createTicker } from './ticker.ts';
-import { MAX_RECORD_BYTES } from './topic-settings.ts';
+import { startTurns } from './turns.ts';
+import { type TaskWait, watchWaits } from './waits.ts';
 
 export interface ProcessingOptions {
   readonly kafka: Kafka;
@@ -26,11 +30,20 @@ export interface ProcessingOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly physicalName: (topic: string) => string;
-  readonly openState: (task: TaskId) => Promise<StateBackend>;
+  readonly openState: OpenState;
+  /** Which tasks run here; default all. */
+  readonly owns?: (task: TaskId) => boolean;
+  /** Name of this start of this process, unique for ever: it tells changelog groups of copies apart. */
+  readonly instance: string;
+  /** Write state to changelog topics, and take it from there when the disk has less; default true. */
+  readonly hasChangelog?: boolean;
   /** Group name under which offsets are shown to lag tools; null: none. */
   readonly lagGroup: string | null;
   readonly checkpointMs?: number;
   readonly tickIntervalMs?: number;
+  /** How work is cut into pieces; default `DEFAULT_LIMITS`. */
+  readonly limits?: Partial<Limits>;
+  readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
 }
 
 export interface Processing {
@@ -41,316 +54,173 @@ export interface Processing {
   isDrained(): Promise<boolean>;
   /** Records in the input topics that are not folded yet, as far as was seen. */
   lag(): number;
+  /** The same for one task. */
+  lagOf(task: Task): number;
+  /** Who waits for whom, for every task. */
+  waits(): readonly TaskWait[];
+  /** What is safe of a task. */
+  committed(task: Task): CommittedStep;
+  /** What the last checkpoint of a task holds, for a look. */
+  stateOf(task: Task): Pick<StateBackend, 'get' | 'scan'>;
   /** Drains what is folded, takes a last checkpoint, closes. */
   stop(): Promise<void>;
 }
 
-/** Records folded in one go before the other tasks have their turn. */
-const TURN = 256;
-/** Bytes that may wait in one partition before its fetching is paused. */
-const MAX_WAITING_BYTES = 8 * 1024 * 1024;
-/** How soon a task that waits looks again. */
-const LOOK_AGAIN_MS = 2;
-/** A reader that starts later needs the last tick once more (engine rules, 5.5). */
-const REPEAT_TICK_MS = 1_000;
-
 export async function startProcessing(options: ProcessingOptions): Promise<Processing> {
-  const { kafka, graph, genesis, clock, log, metrics, physicalName } = options;
+  const { kafka, graph, clock, log, metrics, physicalName } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
-  const tasks = await Promise.all(
-    graph.tasks().map(async (id) => {
-      const node = graph.nodes.find(({ name }) => name === id.subTopology);
-      if (node === undefined)
-        throw new PipelineError('INVARIANT_BROKEN', `no sub-topology ${id.subTopology}`);
-      return createTask({
-        ...options,
-        id,
-        node,
-        genesis,
-        producer,
-        backend: await options.openState(id),
-        maxRecordBytes: MAX_RECORD_BYTES,
-      });
-    }),
-  );
+  const kept: KeptTask[] = [];
+  try {
+    for (const id of graph.tasks().filter(options.owns ?? (() => true)))
+      kept.push(await openTask({ ...options, limits }, id, producer));
+  } catch (error) {
+    // Another start may follow in this process: a folder that stays open would be locked.
+    await Promise.all(kept.map(({ backend }) => backend.close()));
+    throw error;
+  }
+  const tasks = kept.map(({ task }) => task);
+  const keptOf = (task: Task): KeptTask => {
+    const found = kept.find((one) => one.task === task);
+    if (found === undefined) throw new PipelineError('INVARIANT_BROKEN', `no task ${task.writer} here`);
+    return found;
+  };
+  const inputs = createInputs({
+    tasks,
+    physicalName,
+    maxWaitingBytes: limits.maxWaitingBytes,
+  });
+  const layers = new Map(graph.topics.map(({ name, layer }) => [name, layer]));
+  const controlTopics = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
 
-  const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
+  const { promise: failed, resolve: settleFailed } = Promise.withResolvers<Error>();
   let isRunning = true;
+  const fail = (error: unknown): void => {
+    if (!isRunning) return;
+    isRunning = false;
+    settleFailed(error instanceof Error ? error : new Error(String(error)));
+  };
   const guard = (work: () => void): void => {
     if (!isRunning) return;
     try {
       work();
     } catch (error) {
-      isRunning = false;
-      fail(error instanceof Error ? error : new Error(String(error)));
+      fail(error);
     }
   };
 
-  // ---- who reads what
-  const inputs = new Map<
-    string,
-    { topic: string; partition: number; readers: Task[]; isPaused: boolean; endOffset: number }
-  >();
-  for (const task of tasks) {
-    for (const { topic, partition } of task.inbounds) {
-      const name = `${physicalName(topic)}/${partition}`;
-      const input = inputs.get(name) ?? { topic, partition, readers: [], isPaused: false, endOffset: 0 };
-      input.readers.push(task);
-      inputs.set(name, input);
-    }
-  }
-  const layers = new Map(graph.topics.map(({ name, layer }) => [name, layer]));
-  const control = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
   const ticker = createTicker({
-    partitions: [...inputs.values()]
-      .filter(({ topic }) => layers.get(topic) !== 'derived')
-      .map(({ topic, partition }) => ({ topic: physicalName(topic), partition })),
+    partitions: inputs.all
+      .filter(({ topic }) => hasTicks(layers.get(topic)))
+      .map(({ physical, partition }) => ({ topic: physical, partition })),
     producer: tickProducer,
     clock,
     metrics,
     intervalMs: options.tickIntervalMs ?? 20,
   });
-
-  // ---- input
-  const fetcher = kafka.fetcher({
-    onRecords: (topic, partition, records, endOffset) =>
-      guard(() => {
-        if (control.has(topic)) takeControl(records);
-        else takeRecords(topic, partition, records, endOffset);
-        schedule();
-      }),
-    onError: (_topic, _partition, error) =>
-      guard(() => {
-        throw error;
-      }),
-  });
-
   const takeControl = (records: readonly KafkaRecord[]): void => {
     for (const { value } of records) {
       const tick = readControlTick(value);
       if (tick !== null) for (const task of tasks) task.acceptControl(tick);
     }
   };
+  const fetcher = kafka.fetcher({
+    onRecords: (topic, partition, records, endOffset) =>
+      guard(() => {
+        if (controlTopics.has(topic)) takeControl(records);
+        else if (inputs.take(topic, partition, records, endOffset)) {
+          const last = records.at(-1);
+          if (last !== undefined) ticker.seen(topic, partition, last.timestampMs);
+          inputs.balance(fetcher);
+        }
+        turns.wake();
+      }),
+    onError: (_topic, _partition, error) => fail(error),
+  });
+  const afterTurn = measureLatency({ tasks, producer, metrics, clock });
+  const turns = startTurns({
+    tasks,
+    producer,
+    ticker,
+    clock,
+    guard,
+    turnRecords: limits.turnRecords,
+    onTurn: () => {
+      inputs.balance(fetcher);
+      afterTurn();
+    },
+  });
+  const checkpoints = startCheckpoints({
+    ...options,
+    kept,
+    producer,
+    everyMs: options.checkpointMs ?? 1_000,
+    limits,
+    fail,
+  });
 
-  const inboundOf = (task: Task, topic: string, partition: number) =>
-    task.inbounds.find((inbound) => inbound.topic === topic && inbound.partition === partition);
+  const waits = watchWaits({ tasks, clock });
+  const stopMeasuring = measureTasks({ kept, inputs, waits, metrics, clock });
 
-  const takeRecords = (
-    physical: string,
-    partition: number,
-    records: readonly KafkaRecord[],
-    endOffset: number,
-  ): void => {
-    const input = inputs.get(`${physical}/${partition}`);
-    const last = records.at(-1);
-    if (input === undefined || last === undefined) return;
-    input.endOffset = endOffset;
-    for (const task of input.readers) task.accept(input.topic, partition, records);
-    ticker.seen(physical, partition, last.timestampMs);
-    const inbounds = input.readers.flatMap((task) => inboundOf(task, input.topic, partition) ?? []);
-    // Pausing a partition whose needed writer lies behind others would be a deadlock (engine rules, section 6).
-    if (
-      inbounds.some(({ waitingBytes }) => waitingBytes > MAX_WAITING_BYTES) &&
-      inbounds.every((inbound) => inbound.canPause())
-    ) {
-      input.isPaused = true;
-      fetcher.pause(physical, partition);
-    }
-  };
-
-  const resumeInputs = (): void => {
-    for (const [name, input] of inputs) {
-      if (!input.isPaused) continue;
-      const inbounds = input.readers.flatMap((task) => inboundOf(task, input.topic, input.partition) ?? []);
-      if (
-        inbounds.some(({ waitingBytes }) => waitingBytes > MAX_WAITING_BYTES / 2) &&
-        inbounds.every((inbound) => inbound.canPause())
-      )
-        continue;
-      input.isPaused = false;
-      fetcher.resume(name.slice(0, name.lastIndexOf('/')), input.partition);
-    }
-  };
-
-  // ---- folding
-  let isScheduled = false;
-  let cancelLook: (() => void) | null = null;
-  let lastTickMs = 0;
-  const schedule = (): void => {
-    if (isScheduled || !isRunning) return;
-    isScheduled = true;
-    setImmediate(() => {
-      isScheduled = false;
-      guard(turn);
-    });
-  };
-  const lookAgain = (): void => {
-    if (cancelLook !== null) return;
-    const abort = new AbortController();
-    cancelLook = () => abort.abort();
-    void clock.sleep(LOOK_AGAIN_MS, abort.signal).then(() => {
-      cancelLook = null;
-      schedule();
-    });
-  };
-  let isHeldBack = false;
-
-  const turn = (): void => {
-    if (isHeldBack) return;
-    let folded = 0;
-    for (const task of tasks) folded += task.work(TURN);
-    resumeInputs();
-    const nowMs = clock.nowMs();
-    if (nowMs - lastTickMs >= LOOK_AGAIN_MS || folded === 0) {
-      lastTickMs = nowMs;
-      for (const task of tasks) task.emitTick(false);
-    }
-    if (folded > 0) {
-      isHeldBack = true;
-      void producer.writable().then(
-        () => {
-          isHeldBack = false;
-          schedule();
-        },
-        (error: unknown) =>
-          guard(() => {
-            throw error;
-          }),
-      );
-      return;
-    }
-    let waitsForMs = -1;
-    for (const task of tasks) {
-      const blocked = task.blocked();
-      if (blocked !== null) waitsForMs = Math.max(waitsForMs, blocked.logTimeMs);
-    }
-    if (waitsForMs < 0) return;
-    ticker.want(waitsForMs);
-    lookAgain();
-  };
-
-  const stopRepeating = clock.every(REPEAT_TICK_MS, () =>
-    guard(() => {
-      for (const task of tasks) task.emitTick(true);
-    }),
-  );
-
-  // ---- checkpoints
-  const stopping = new AbortController();
-  const safeSteps = new Map(tasks.map((task) => [task, task.step]));
-  const waitOut = async (error: unknown, attempt: number): Promise<void> => {
-    if (stopping.signal.aborted) throw error;
-    if (attempt % 10 === 0) log.warn('state cannot be written, trying again; is the disk full?', { error });
-    await clock.sleep(backoffMs(attempt), stopping.signal);
-  };
-  const takeCheckpoints = async (): Promise<void> => {
-    for (const task of tasks)
-      safeSteps.set(task, await checkpoint(task, safeSteps.get(task) ?? 0, { producer, metrics, waitOut }));
-  };
-  const checkpoints = (async () => {
-    for (let attempt = 0; !stopping.signal.aborted; ) {
-      await clock.sleep(
-        attempt === 0 ? (options.checkpointMs ?? 1_000) : backoffMs(attempt),
-        stopping.signal,
-      );
-      if (stopping.signal.aborted || !isRunning) return;
-      try {
-        await takeCheckpoints();
-        await checkTails(kafka, tasks, physicalName);
-        attempt = 0;
-        if (options.lagGroup !== null)
-          await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
-            log.debug('lag not shown', { error }),
-          );
-      } catch (error) {
-        guard(() => {
-          throw error;
-        });
-      }
-    }
-  })();
-
-  // ---- start
+  for (const { physical, partition, readers } of inputs.all)
+    fetcher.add(physical, partition, Math.min(...readers.map(({ inbound }) => inbound.nextOffset)));
   const admin = kafka.admin();
   try {
-    for (const [name, { topic, partition, readers }] of inputs) {
-      const offset = Math.min(...readers.map((task) => inboundOf(task, topic, partition)?.nextOffset ?? 0));
-      fetcher.add(name.slice(0, name.lastIndexOf('/')), partition, offset);
-    }
-    for (const topic of control) {
+    for (const topic of controlTopics) {
       for (const { partition, end } of await admin.offsets(topic)) fetcher.add(topic, partition, end);
     }
   } finally {
     await admin.close();
   }
-  schedule();
 
   return {
     tasks,
     failed,
-    lag: () => tasks.reduce((sum, task) => sum + task.waiting, 0),
+    lag: () => tasks.reduce((sum, task) => sum + inputs.lag(task), 0),
+    lagOf: inputs.lag,
+    waits: waits.list,
+    committed: (task) => checkpoints.last(keptOf(task)),
+    stateOf: (task) => keptOf(task).backend,
     isDrained: async () => {
-      const steps = tasks.map(({ step }) => step).join();
-      if (!(await isFolded(kafka, inputs)) || producer.pendingBytes > 0) return false;
-      return tasks.map(({ step }) => step).join() === steps && tasks.every(({ waiting }) => waiting === 0);
+      const steps = () => tasks.map(({ step }) => step).join();
+      const before = steps();
+      if (!(await isFolded(kafka, inputs.all)) || producer.pendingBytes > 0) return false;
+      return steps() === before && tasks.every(({ waiting }) => waiting === 0);
     },
     stop: async () => {
       const wasRunning = isRunning;
       isRunning = false;
-      stopping.abort();
-      stopRepeating();
-      cancelLook?.();
+      turns.stop();
+      waits.stop();
+      stopMeasuring();
       await fetcher.close();
-      await checkpoints;
-      if (wasRunning)
-        await takeCheckpoints().catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
+      await checkpoints
+        .stop(wasRunning)
+        .catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
       await Promise.all([producer.close(), tickProducer.close()]);
-      await Promise.all(tasks.map((task) => task.state.close()));
+      await Promise.all(kept.map(({ backend }) => backend.close()));
     },
   };
 }
 
-async function isFolded(
-  kafka: Kafka,
-  inputs: ReadonlyMap<string, { topic: string; partition: number; readers: readonly Task[] }>,
-): Promise<boolean> {
+/** Whether readers append ticks to the partitions of a layer: where the broker stamps them, so that they prove something. */
+const hasTicks = (layer: Layer | undefined): boolean => layer !== 'derived' && layer !== 'history';
+
+/** Every input was read to its present end by all its readers. */
+async function isFolded(kafka: Kafka, inputs: readonly Input[]): Promise<boolean> {
   const admin = kafka.admin();
   try {
-    for (const physical of new Set([...inputs.keys()].map((name) => name.slice(0, name.lastIndexOf('/'))))) {
-      for (const { partition, end } of await admin.offsets(physical)) {
-        const input = inputs.get(`${physical}/${partition}`);
-        for (const task of input?.readers ?? []) {
-          const inbound = task.inbounds.find(
-            (one) => one.topic === input?.topic && one.partition === partition,
-          );
-          if (inbound !== undefined && inbound.nextOffset < end) return false;
-        }
-      }
+    for (const [physical, group] of Map.groupBy(inputs, (input) => input.physical)) {
+      const ends = new Map((await admin.offsets(physical)).map(({ partition, end }) => [partition, end]));
+      const isBehind = group.some(({ partition, readers }) =>
+        readers.some(({ inbound }) => inbound.nextOffset < (ends.get(partition) ?? 0)),
+      );
+      if (isBehind) return false;
     }
     return true;
   } finally {
     await admin.close();
-  }
-}
-
-/** Throws SEQUENCE_GAP when a late tail is not late but lost: the partition was read to its end without it. */
-async function checkTails(
-  kafka: Kafka,
-  tasks: readonly Task[],
-  physicalName: (topic: string) => string,
-): Promise<void> {
-  for (const task of tasks) {
-    for (const channel of task.lateTails()) {
-      const { topic, partition } = channel;
-      const admin = kafka.admin();
-      const ends = await admin.offsets(physicalName(topic)).finally(() => admin.close());
-      const end = ends.find((range) => range.partition === partition)?.end ?? 0;
-      const inbound = task.inbounds.find((one) => one.topic === topic && one.partition === partition);
-      // Asked for after the tick was seen: what it covers lies before this end.
-      if (channel.pendingTick !== null && inbound !== undefined && inbound.nextOffset >= end)
-        throw tailLost(channel);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** Reads a topic from its start to its present end, without a group and without a trace. */
-import type { Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import type { Kafka, KafkaRecord, OffsetRange } from '#pipeline/kafka/types.ts';
 import { isTick, readPosition } from '#pipeline/merge/position.ts';
 import type { SinkRecord } from '#pipeline/rooms.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -15,11 +15,35 @@ const MAX_WAITING = 20_000;
 
 /** Records of all partitions as they come; each partition in its order. Ends at the end that the topic had at the call. */
 export async function* readToEnd(kafka: Kafka, topic: string): AsyncGenerator<PlacedRecord> {
+  yield* readRanges(kafka, topic, await rangesOf(kafka, topic));
+}
+
+/** Records of one partition, from an offset or its start to its present end. Throws OFFSET_OUT_OF_RANGE. */
+export async function* readPartition(
+  kafka: Kafka,
+  topic: string,
+  partition: number,
+  from?: number,
+): AsyncGenerator<KafkaRecord> {
+  const ranges = (await rangesOf(kafka, topic)).filter((range) => range.partition === partition);
+  const wanted = ranges.map(({ start, end }) => ({ partition, start: from ?? start, end }));
+  for await (const { record } of readRanges(kafka, topic, wanted)) yield record;
+}
+
+const rangesOf = (kafka: Kafka, topic: string): Promise<readonly OffsetRange[]> => {
   const admin = kafka.admin();
-  const ranges = await admin.offsets(topic).finally(() => admin.close());
+  return admin.offsets(topic).finally(() => admin.close());
+};
+
+async function* readRanges(
+  kafka: Kafka,
+  topic: string,
+  ranges: readonly OffsetRange[],
+): AsyncGenerator<PlacedRecord> {
   const remaining = new Map(
     ranges.filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]),
   );
+  if (remaining.size === 0) return;
   const waiting: PlacedRecord[] = [];
   let failure: Error | null = null;
   let wake = () => {};

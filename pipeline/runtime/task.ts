@@ -8,12 +8,13 @@ import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
-import { createTaskState, type TaskState } from '#pipeline/state/task-state.ts';
+import { createTaskState, META_KEY, type TaskState } from '#pipeline/state/task-state.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { Topic } from '#schemas/topics.ts';
 import { type CheckpointContents, readCheckpoint } from './checkpoint.ts';
-import { createFold } from './fold.ts';
+import { createFold, FoldFailure } from './fold.ts';
 import type { Graph, GraphNode, TaskId } from './graph.ts';
+import type { Limits } from './limits.ts';
 import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
 import type { Genesis } from './plan.ts';
 
@@ -23,11 +24,12 @@ export interface TaskOptions {
   readonly node: GraphNode;
   readonly genesis: Genesis;
   readonly serde: Serde;
-  readonly producer: Producer;
-  readonly backend: StateBackend;
+  readonly producer: Pick<Producer, 'append'>;
+  readonly backend: Pick<StateBackend, 'get'>;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly maxRecordBytes: number;
+  readonly limits: Limits;
   /** Logical to physical topic name: a shadow run or a test puts a prefix before it. */
   readonly physicalName: (topic: string) => string;
 }
@@ -38,15 +40,21 @@ export interface Task {
   readonly inbounds: readonly Inbound[];
   readonly state: TaskState;
   readonly outputs: Outputs;
-  /** Inputs folded since genesis. */
+  /** Records folded and timers fired since genesis. */
   readonly step: number;
+  /** Log time of the last of them. */
+  readonly logTimeMs: number;
+  /** Records that wait in the merge. */
   readonly waiting: number;
+  /** Why it stays before its next record, as a declaration asks (`onError: stop`); null: it does not. */
+  readonly halted: FoldFailure | null;
   /** Nothing with a lower log time will be folded or written from now on. */
   readonly boundMs: number;
   accept(topic: string, partition: number, records: readonly KafkaRecord[]): void;
   acceptControl(tick: ControlTick): void;
-  /** Folds at most `limit` records; returns how many. */
+  /** Folds at most `limit` records and timers; returns how many. */
   work(limit: number): number;
+  /** What it waits for; null: nothing waits in it, or it is halted. A timer waits only once the wall clock has reached it. */
   blocked(): Blocked | null;
   /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
   emitTick(repeat: boolean): void;
@@ -59,8 +67,8 @@ const TAIL_LIMIT_MS = 60_000;
 
 export function createTask(options: TaskOptions): Task {
   const { id, graph, node, genesis, metrics, clock } = options;
-  const state = createTaskState(options.backend);
-  const saved = readCheckpoint(state.meta, genesis.fingerprint);
+  const state = createTaskState(options.backend, options.limits.recentValues);
+  const saved = readCheckpoint(options.backend.get(META_KEY), genesis.fingerprint);
   const channels = graph.channels(id);
   for (const channel of channels) {
     channel.folded = saved?.channels[channelName(channel)] ?? { sequence: 0, digest: 0 };
@@ -75,12 +83,70 @@ export function createTask(options: TaskOptions): Task {
     controlTopic: node.controlTopic,
     destinations: new Map(Object.entries(saved?.destinations ?? {})),
   });
-  const fold = createFold({ ...options, dlqTopic: graph.dlqTopic, state, outputs });
+  const fold = createFold({
+    ...options,
+    task: id,
+    dlqTopic: graph.dlqTopic,
+    state,
+    outputs,
+    streamTimes: saved?.streamTimes ?? {},
+  });
   const topicOf = new Map<string, Topic>(graph.topics.map((topic) => [topic.name, topic]));
   const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
   const byWriter = Map.groupBy(channels, ({ writer }) => writer);
   let step = saved?.step ?? 0;
+  let logTimeMs = saved?.logTimeMs ?? 0;
   let tickedMs = 0;
+  let halted: FoldFailure | null = null;
+  const labels = { subtopology: id.subTopology };
+
+  /** Folds the next record, or fires the timer that comes before it. False: nothing can be taken yet. */
+  const foldNext = (): boolean => {
+    const { channel, timeMs } = merge.least();
+    // A timer comes before any record of its time or later, once nothing earlier can follow.
+    if (state.timers.nextLogMs <= timeMs) {
+      const timer = state.timers.takeLog();
+      if (timer === null) return false;
+      logTimeMs = Math.max(logTimeMs, timer.atMs);
+      fold.timer(timer, logTimeMs);
+      return true;
+    }
+    const record = channel.queue.first;
+    if (record === undefined) return false;
+    merge.check(channel, record);
+    const topic = topicOf.get(channel.topic);
+    if (topic === undefined) throw new PipelineError('INVARIANT_BROKEN', `no topic ${channel.topic}`);
+    const at = channel.writer === '' ? record.offset : `${channel.writer}:${record.order}`;
+    const place = `${channel.topic}/${channel.partition}/${at}`;
+    fold.record({ topic, key: record.key, value: record.value, logTimeMs: record.logTimeMs, place });
+    merge.take(channel, record);
+    inboundOf
+      .get(`${channel.topic}/${channel.partition}`)
+      ?.release((record.key?.length ?? 0) + (record.value?.length ?? 0));
+    logTimeMs = record.logTimeMs;
+    return true;
+  };
+
+  const boundMs = (): number => Math.min(merge.bound(), state.timers.nextLogMs);
+
+  /** All of it or nothing: what one record or timer does to state and outputs. */
+  const foldWhole = (): boolean => {
+    const timeBefore = logTimeMs;
+    try {
+      if (!foldNext()) return false;
+    } catch (error) {
+      state.rollback(0);
+      outputs.rollback();
+      logTimeMs = timeBefore;
+      if (!(error instanceof FoldFailure) || error.mode === 'fail') throw error;
+      halted = error;
+      return false;
+    }
+    state.commit();
+    outputs.flush();
+    step += 1;
+    return true;
+  };
 
   return {
     id,
@@ -91,15 +157,22 @@ export function createTask(options: TaskOptions): Task {
     get step() {
       return step;
     },
+    get logTimeMs() {
+      return logTimeMs;
+    },
     get waiting() {
       return merge.waiting;
     },
+    get halted() {
+      return halted;
+    },
     get boundMs() {
-      return merge.bound();
+      return boundMs();
     },
     accept: (topic, partition, records) => {
       const inbound = inboundOf.get(`${topic}/${partition}`);
-      if (inbound === undefined) return;
+      // Halted for good: what it would take in lies in Kafka for the next start, and would only fill the memory here.
+      if (inbound === undefined || halted !== null) return;
       let duplicates = 0;
       for (const record of records) if (inbound.accept(record)) duplicates += 1;
       if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: 'position' }, duplicates);
@@ -113,32 +186,24 @@ export function createTask(options: TaskOptions): Task {
     },
     work: (limit) => {
       let count = 0;
-      for (; count < limit; count += 1) {
-        const taken = merge.next();
-        if (taken === null) break;
-        const { channel, record } = taken;
-        inboundOf
-          .get(`${channel.topic}/${channel.partition}`)
-          ?.release((record.key?.length ?? 0) + (record.value?.length ?? 0));
-        channel.folded = { sequence: record.order, digest: record.digest };
-        step += 1;
-        const topic = topicOf.get(channel.topic);
-        if (topic === undefined) throw new PipelineError('INVARIANT_BROKEN', `no topic ${channel.topic}`);
-        const at = channel.writer === '' ? record.offset : `${channel.writer}:${record.order}`;
-        fold({
-          topic,
-          key: record.key,
-          value: record.value,
-          logTimeMs: record.logTimeMs,
-          place: `${channel.topic}/${channel.partition}/${at}`,
-        });
+      const startedMs = metrics.timeMs();
+      while (count < limit && halted === null && foldWhole()) count += 1;
+      if (count > 0) {
+        metrics.add('process_records_total', labels, count);
+        metrics.observe('process_latency_seconds', labels, (metrics.timeMs() - startedMs) / 1_000 / count);
       }
-      if (count > 0) metrics.add('task_records_total', { subtopology: id.subTopology }, count);
       return count;
     },
-    blocked: () => merge.blocked(),
+    blocked: () => {
+      if (halted !== null) return null;
+      const blocked = merge.blocked();
+      const timerMs = state.timers.nextLogMs;
+      if (timerMs > clock.nowMs() || (blocked !== null && blocked.logTimeMs < timerMs)) return blocked;
+      // A frontier at the timer's own time is enough to fire it.
+      return { logTimeMs: timerMs - 1, channel: merge.least().channel };
+    },
     emitTick: (repeat) => {
-      const bound = merge.bound();
+      const bound = boundMs();
       if (bound <= tickedMs && !(repeat && bound > 0)) return;
       tickedMs = Math.max(tickedMs, bound);
       outputs.tick(tickedMs);
@@ -149,12 +214,14 @@ export function createTask(options: TaskOptions): Task {
       fingerprint: genesis.fingerprint,
       epoch: genesis.epoch,
       step,
+      logTimeMs,
       lastKey: merge.lastKey,
       inputs: Object.fromEntries(
         inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound.resumePoint()]),
       ),
       channels: Object.fromEntries(channels.map((channel) => [channelName(channel), channel.folded])),
       destinations: Object.fromEntries([...outputs.destinations].map(([name, last]) => [name, { ...last }])),
+      streamTimes: fold.streamTimes(),
     }),
   };
 }

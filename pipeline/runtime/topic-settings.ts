@@ -25,6 +25,7 @@ const REQUIRED: Readonly<Record<Layer, Readonly<Record<string, string>>>> = {
   raw: APPEND_TIME,
   fact: APPEND_TIME,
   ledger: APPEND_TIME,
+  history: WRITER_TIME,
   derived: WRITER_TIME,
 };
 

@@ -10,7 +10,14 @@ export interface StateBackend {
   get(key: string): string | undefined;
   /** All or nothing, also across a crash; later operations on a key win. */
   write(operations: readonly WriteOperation[]): Promise<void>;
-  /** Keys in `[first, end)`, in order of their bytes. */
-  keys(first: string, end: string): AsyncIterable<string>;
+  /** Entries with keys in `[first, end)`, in order of their bytes, as they were at the call. */
+  scan(first: string, end: string): AsyncIterable<readonly [key: string, value: string]>;
+  /** Deletes the keys in `[first, end)`. Not part of a batch: for what nobody reads any more. */
+  clear(first: string, end: string): Promise<void>;
+  /** Bytes on disk, about; absent where there is no disk. */
+  sizeBytes?(): Promise<number>;
   close(): Promise<void>;
 }
+
+/** Sorts after every key. */
+export const LAST_KEY = '\u{10ffff}';

@@ -1,31 +1,35 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { StateBackend } from './backend.ts';
+import { damagedLists, damagedTables, droppedAtOpen } from './level-files.ts';
+
+type Level = ClassicLevel<string, string>;
 
 /**
  * State in a LevelDB folder. A batch is one entry of its write-ahead log: after a crash of the process it is there
  * whole or not at all. Not synced to disk: after a crash of the machine an older checkpoint comes back, which is
- * as good, because inputs are kept longer than checkpoints. Throws STATE_UNREADABLE.
+ * as good, because inputs are kept longer than checkpoints. Throws STATE_UNREADABLE, with the fact `isDamaged` when
+ * the files themselves are (now, or at a later read) and the state must be made again.
  */
 export async function openLevelBackend(folder: string): Promise<StateBackend> {
   await mkdir(folder, { recursive: true });
-  const level = new ClassicLevel<string, string>(folder, {
-    cacheSize: 4 * 1024 * 1024,
-    writeBufferSize: 4 * 1024 * 1024,
-  });
-  try {
-    await level.open();
-  } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new PipelineError(
-      'STATE_UNREADABLE',
-      `${folder}: expected a state folder of this task, found: ${messageOf(cause)}; stop the other process that uses it, or delete the folder to rebuild the state from the log`,
-      { cause: error },
+  const level = await openWhole(folder);
+  const readFailed = (error: unknown): PipelineError =>
+    unreadable(
+      folder,
+      error,
+      'start again: what is damaged is found then, and made again from the changelog',
     );
-  }
   return {
-    get: (key) => level.getSync(key),
+    get: (key) => {
+      try {
+        return level.getSync(key);
+      } catch (error) {
+        throw readFailed(error);
+      }
+    },
     write: async (operations) => {
       const batch = operations.map(({ key, value }) =>
         value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
@@ -40,7 +44,82 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
         throw error;
       }
     },
-    keys: (first, end) => level.keys({ gte: first, lt: end }),
+    // The iterator is made here: it shows what is there at the call.
+    scan: (first, end) => entriesOf(level.iterator({ gte: first, lt: end }), readFailed),
+    clear: (first, end) => level.clear({ gte: first, lt: end }),
+    sizeBytes: () => bytesIn(folder),
     close: () => level.close(),
   };
+}
+
+/** Moves a damaged folder to `<folder>.damaged`, in the place of an earlier one. */
+export async function putAside(folder: string): Promise<void> {
+  const aside = `${folder}.damaged`;
+  await rm(aside, { recursive: true, force: true });
+  await rename(folder, aside);
+}
+
+/** Looks at the files before they are opened, which changes them, and believes what it saw once nobody else has them. */
+async function openWhole(folder: string): Promise<Level> {
+  const wrongBefore = await damagedLists(folder);
+  const suspects = await damagedTables(folder);
+  // It begins to open by itself: nothing may be thrown from here on that leaves it open.
+  const level: Level = new ClassicLevel(folder, {
+    cacheSize: 4 * 1024 * 1024,
+    writeBufferSize: 4 * 1024 * 1024,
+  });
+  try {
+    await level.open();
+  } catch (error) {
+    throw unreadable(folder, error, 'stop the other process that uses it, or correct its rights');
+  }
+  // Tables that nothing refers to are gone once it is open.
+  const damaged = suspects.length === 0 ? [] : await damagedTables(folder);
+  const wrong =
+    wrongBefore ??
+    (await droppedAtOpen(folder)) ??
+    (damaged.length === 0 ? null : `wrong checksums in ${damaged.join(', ')}`);
+  if (wrong === null) return level;
+  await level.close();
+  throw damage(folder, wrong, undefined);
+}
+
+async function* entriesOf(
+  entries: AsyncIterable<readonly [string, string]>,
+  readFailed: (error: unknown) => Error,
+): AsyncGenerator<readonly [string, string]> {
+  try {
+    yield* entries;
+  } catch (error) {
+    throw readFailed(error);
+  }
+}
+
+function unreadable(folder: string, error: unknown, nextStep: string): PipelineError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
+  const isMissing = code === 'LEVEL_IO_ERROR' && /No such file/.test(messageOf(cause));
+  if (code === 'LEVEL_CORRUPTION' || isMissing) return damage(folder, messageOf(cause), error);
+  return new PipelineError(
+    'STATE_UNREADABLE',
+    `${folder}: expected a state folder of this task, found: ${messageOf(cause)}; ${nextStep}`,
+    { facts: { isDamaged: false }, cause: error },
+  );
+}
+
+const damage = (folder: string, found: string, cause: unknown): PipelineError =>
+  new PipelineError(
+    'STATE_UNREADABLE',
+    `${folder}: expected whole files, found: ${found}; a start makes the state again from the changelog`,
+    { facts: { isDamaged: true }, cause },
+  );
+
+/** Files come and go while they are looked at. */
+async function bytesIn(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) {
+    const found = await stat(join(folder, name)).catch(() => null);
+    bytes += found?.size ?? 0;
+  }
+  return bytes;
 }

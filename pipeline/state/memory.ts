@@ -1,22 +1,35 @@
-import type { StateBackend } from './backend.ts';
+import type { StateBackend, WriteOperation } from './backend.ts';
 
-/** State that is gone with the process: for tests and for replays. */
-export function createMemoryBackend(entries: Map<string, string> = new Map()): StateBackend {
+/** A backend that can also be used without waiting. */
+export interface MemoryBackend extends StateBackend {
+  writeNow(operations: readonly WriteOperation[]): void;
+  scanNow(first: string, end: string): readonly (readonly [key: string, value: string])[];
+}
+
+export const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** State that is gone with the process, or with `entries`: for tests and for replays. */
+export function createMemoryBackend(entries: Map<string, string> = new Map()): MemoryBackend {
+  const inRange = (first: string, end: string) =>
+    [...entries]
+      .filter(([key]) => compareBytes(key, first) >= 0 && compareBytes(key, end) < 0)
+      .sort(([a], [b]) => compareBytes(a, b));
+  const writeNow = (operations: readonly WriteOperation[]): void => {
+    for (const { key, value } of operations) {
+      if (value === null) entries.delete(key);
+      else entries.set(key, value);
+    }
+  };
   return {
     get: (key) => entries.get(key),
-    write: async (operations) => {
-      for (const { key, value } of operations) {
-        if (value === null) entries.delete(key);
-        else entries.set(key, value);
-      }
+    writeNow,
+    write: async (operations) => writeNow(operations),
+    scanNow: inRange,
+    scan: async function* (first, end) {
+      yield* inRange(first, end);
     },
-    keys: async function* (first, end) {
-      const found = [...entries.keys()].filter(
-        (key) =>
-          Buffer.compare(Buffer.from(key), Buffer.from(first)) >= 0 &&
-          Buffer.compare(Buffer.from(key), Buffer.from(end)) < 0,
-      );
-      yield* found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    clear: async (first, end) => {
+      for (const [key] of inRange(first, end)) entries.delete(key);
     },
     close: async () => {},
   };

@@ -1,28 +1,96 @@
-/** Keyed state of one task. Values are JSON: what is read back is what a restart would read. */
+/**
+ * State of one task. A processor declares stores; the engine opens each over the entries of the task.
+ *
+ * A kind of store (`keyValue`, `versioned`, windows, joins) is a declaration with an `open`: it gets entries, timers and
+ * the time, and returns the handle that the processor's logic sees. The engine knows no kind by name.
+ */
+import type { StoreContext } from '#pipeline/processor.ts';
 
-/** No `undefined`, no NaN, no bigint: JSON would lose them. Exact numbers go as decimal text. */
+/** No `undefined`, no NaN, no -0, no bigint: JSON would lose them. Exact numbers go as decimal text. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** What a processor sees of a store. Keys are compared by their bytes. */
-export interface KeyValueStore<V extends Json = Json> {
+/** Values to text and back. What is decoded must equal what was encoded: a restart reads the text. */
+export interface Codec<V> {
+  encode(value: V): string;
+  decode(text: string): V;
+}
+
+export const jsonCodec = <V extends Json>(): Codec<V> => ({
+  encode: (value) => JSON.stringify(value),
+  decode: (text) => JSON.parse(text) as V,
+});
+
+/**
+ * Text keys to values that are never changed in place: `put` a new one. Keys are ordered by their UTF-8 bytes.
+ * What the handler of a record wrote is forgotten when it throws.
+ */
+export interface Entries<V> {
   get(key: string): V | undefined;
   put(key: string, value: V): void;
   delete(key: string): void;
-}
-
-/** How a processor declares a store; the type parameter is the type of its values. */
-export interface StoreDeclaration<V extends Json = Json> {
-  readonly kind: 'key-value';
   /**
-   * How long an entry is kept after its last write, in log time; null: for ever. Entries past it read as absent.
-   * Dropped in segments, so an entry lives between one and two segments longer on disk, never in what is read.
+   * Entries with keys below `key` will never be asked for again: they are dropped from disk some time after the next
+   * checkpoint. Whether they are there yet may not show: the caller no longer reads them.
    */
-  readonly retentionMs: number | null;
-  /** Carries the type of the values; never set. */
-  readonly valueType?: V;
+  dropBelow(key: string): void;
 }
 
-export const keyValue = <V extends Json>(options: { retentionMs?: number } = {}): StoreDeclaration<V> => ({
-  kind: 'key-value',
-  retentionMs: options.retentionMs ?? null,
-});
+/** `log`: fires when the merge shows that nothing earlier can follow. `event`: when a record shows that event time has come so far. */
+export type TimerTime = 'log' | 'event';
+
+/** Timers of one store or one declared timer. At most one for each time and key: setting it again moves it. */
+export interface Timers {
+  set(time: TimerTime, key: string, atMs: number): void;
+  cancel(time: TimerTime, key: string): void;
+  /** Due time, or undefined. */
+  get(time: TimerTime, key: string): number | undefined;
+}
+
+export interface FiredTimer {
+  readonly time: TimerTime;
+  readonly key: string;
+  /** When it was due. Its outputs have the log time max(due, current) for `log`, the record's for `event`. */
+  readonly atMs: number;
+}
+
+/** What a store may use. */
+export interface StoreAccess {
+  /** Name for messages, `<processor>.<store>`. */
+  readonly name: string;
+  /** Called once, in `open`. A store has one set of entries; prefixes in the keys divide it. */
+  entries<V>(codec: Codec<V>): Entries<V>;
+  readonly timers: Timers;
+  /** The times, and what a store may do for its processor, such as emit the result of a window. The same object for life. */
+  readonly context: StoreContext;
+  /** What memory beside the entries must do when the record being processed is refused. Called in reverse order. */
+  undo(restore: () => void): void;
+  /**
+   * Does `work` for one of many keys, as when a window closes: when it throws, only that is taken back and put aside as
+   * one dead letter, named by `part`, and the others go on. For timers; what the handler of a record calls may throw.
+   */
+  attempt(part: string, work: () => void): void;
+  /** Counts a late record, or one dropped for another reason. */
+  count(what: 'late' | 'dropped', records?: number): void;
+}
+
+export interface StoreInstance<Handle> {
+  readonly handle: Handle;
+  /**
+   * Called before the first record, once for each entry of an earlier checkpoint, by key: for what must be known of all
+   * keys, such as which windows are open. Without it entries are read when they are asked for.
+   */
+  load?(key: string, text: string): void;
+  /** One of the store's timers is due. */
+  fired?(timer: FiredTimer): void;
+}
+
+export interface StoreDeclaration<Handle = unknown> {
+  /** Shown to people; part of the version's fingerprint, with `settings`. */
+  readonly kind: string;
+  /** Everything about the declaration that decides what comes out and is not code: sizes, retention, grace. */
+  readonly settings: Json;
+  open(access: StoreAccess): StoreInstance<Handle>;
+}
+
+/** What a processor's logic sees of a declared store. */
+export type HandleOf<D> = D extends StoreDeclaration<infer Handle> ? Handle : never;

@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { StateBackend } from './backend.ts';
+import { type KeyValueStore, keyValue } from './key-value.ts';
 import { openLevelBackend } from './level.ts';
 import { createMemoryBackend } from './memory.ts';
-import { type Json, keyValue } from './store.ts';
-import { createTaskState, type TaskState } from './task-state.ts';
+import { type Json, jsonCodec, type StoreAccess, type StoreDeclaration } from './store.ts';
+import { createTaskState, loadState, META_KEY, storePrefix, type TaskState } from './task-state.ts';
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -29,15 +30,44 @@ const levelPlace = async (): Promise<Place> => {
 };
 
 const FOR_EVER = keyValue();
-const put = (state: TaskState, key: string, value: Json) => {
-  state.store('s', FOR_EVER).put(key, value);
-  state.commit();
+const CONTEXT = {
+  emit: () => {},
+  reject: () => {},
+  duplicate: () => {},
+  place: 'raw/0/0',
+  logTimeMs: 0,
+  streamTimeMs: Number.NEGATIVE_INFINITY,
+};
+
+/** Opens a declared store of the processor `p`. */
+function openStore<Handle>(state: TaskState, store: string, declaration: StoreDeclaration<Handle>): Handle {
+  const options = {
+    processor: 'p',
+    store,
+    declaration,
+    context: CONTEXT,
+    count: () => {},
+    attempt: (_part: string, work: () => void) => work(),
+  };
+  // The declaration made it.
+  return state.open(options).handle as Handle;
+}
+
+/** What checkpoints do. */
+const write = async (
+  backend: StateBackend,
+  captured: ReturnType<TaskState['capture']>,
+  meta: string,
+): Promise<void> => {
+  await backend.write(captured.operations(meta));
+  for (const [first, end] of captured.dropped) await backend.clear(first, end);
+  captured.settled();
 };
 
 type Command =
   | { readonly kind: 'put'; readonly key: string; readonly value: Json }
   | { readonly kind: 'delete' | 'get'; readonly key: string }
-  | { readonly kind: 'commit' | 'rollback' | 'capture' | 'write' | 'reopen' };
+  | { readonly kind: 'commit' | 'mark' | 'rollback' | 'capture' | 'write' | 'reopen' };
 
 // Keys that other layouts would mix up: empty, prefixes of each other, separators, not ASCII.
 const keys = fc.constantFrom('', 'a', 'ab', 'a\u001fb', 'é', '\u{1f40b}', '\u0001meta');
@@ -57,6 +87,7 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constantFrom(
         'commit' as const,
+        'mark' as const,
         'rollback' as const,
         'capture' as const,
         'write' as const,
@@ -69,16 +100,24 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
 /** Plays the commands on a state and on plain maps; every read must agree. */
 async function play(place: Place, script: readonly Command[]): Promise<void> {
   const open = async () => {
-    const state = createTaskState(await place());
-    return { state, store: state.store('s', FOR_EVER) };
+    const backend = await place();
+    const state = createTaskState(backend, 3);
+    return { backend, state, store: openStore(state, 's', FOR_EVER) };
   };
-  let { state, store } = await open();
-  // What is durable, what is committed, and what the record under way sees.
+  let { backend, state, store } = await open();
+  // What is durable, what is committed, where the record under way could go back to, and what it sees.
   let durable = new Map<string, Json>();
   let committed = new Map<string, Json>();
+  let marked: { readonly at: number; readonly contents: Map<string, Json> } | null = null;
   let current = new Map<string, Json>();
-  let captured: { write(meta: string): Promise<void>; contents: Map<string, Json> } | null = null;
+  let captured: ReturnType<TaskState['capture']> | null = null;
+  let contents = new Map<string, Json>();
   let checkpoints = 0;
+  const commit = (): void => {
+    state.commit();
+    committed = new Map(current);
+    marked = null;
+  };
   for (const command of script) {
     switch (command.kind) {
       case 'put':
@@ -93,36 +132,43 @@ async function play(place: Place, script: readonly Command[]): Promise<void> {
         expect(store.get(command.key)).toEqual(current.get(command.key));
         break;
       case 'commit':
-        state.commit();
-        committed = new Map(current);
+        commit();
+        break;
+      case 'mark':
+        marked = { at: state.mark(), contents: new Map(current) };
         break;
       case 'rollback':
-        state.rollback();
-        current = new Map(committed);
+        // Of a handler within the record, or of the whole record.
+        state.rollback(marked?.at ?? 0);
+        current = new Map(marked?.contents ?? committed);
+        marked = null;
         break;
       case 'capture':
-        if (captured === null) captured = { ...state.capture(), contents: new Map(committed) };
+        if (captured !== null) break;
+        commit();
+        captured = state.capture();
+        contents = new Map(committed);
         break;
       case 'write':
         if (captured === null) break;
         checkpoints += 1;
-        await captured.write(`checkpoint ${checkpoints}`);
-        durable = captured.contents;
+        await write(backend, captured, `checkpoint ${checkpoints}`);
+        durable = contents;
         captured = null;
         break;
       case 'reopen':
         // A crash: what no checkpoint wrote is gone.
-        await state.close();
-        ({ state, store } = await open());
-        expect(state.meta).toBe(checkpoints === 0 ? undefined : `checkpoint ${checkpoints}`);
-        committed = new Map(durable);
+        await backend.close();
+        ({ backend, state, store } = await open());
+        expect(backend.get(META_KEY)).toBe(checkpoints === 0 ? undefined : `checkpoint ${checkpoints}`);
         current = new Map(durable);
         captured = null;
+        commit();
         break;
     }
   }
   for (const [key, value] of current) expect(store.get(key)).toEqual(value);
-  await state.close();
+  await backend.close();
 }
 
 describe.each([
@@ -138,62 +184,120 @@ describe.each([
     );
   });
 
-  test('entries past their retention read as absent and are swept from the disk', async () => {
+  test('a loader sees what the last checkpoint wrote, by key, and nothing of another store', async () => {
     const place = await createPlace();
     const backend = await place();
-    const state = createTaskState(backend);
-    const store = state.store('seen', keyValue({ retentionMs: 100 }));
-    const at = async (logTimeMs: number, work: () => void) => {
-      state.setLogTime(logTimeMs);
-      work();
-      state.commit();
-      await state.capture().write(`at ${logTimeMs}`);
-    };
-    await at(1_000, () => {
-      store.put('old', 1);
-      store.put('renewed', 1);
+    const before = createTaskState(backend, 10);
+    const store = openStore(before, 's', FOR_EVER);
+    for (const key of ['b', '\u{1f40b}', '\ue000', '', 'a', '\u{10ffff}x']) store.put(key, key);
+    for (const other of ['r', 's2', 't']) openStore(before, other, FOR_EVER).put('k', 1);
+    before.timers.timers('p', 's').set('log', 'timer', 7);
+    before.commit();
+    await write(backend, before.capture(), 'meta');
+    await backend.close();
+
+    const reopened = await place();
+    const loaded: string[] = [];
+    const state = createTaskState(reopened, 10);
+    openStore(state, 's', {
+      ...FOR_EVER,
+      open: (access) => ({
+        handle: access.entries(jsonCodec<Json>()),
+        load: (key, text) => loaded.push(`${key}=${text}`),
+      }),
     });
-    await at(1_090, () => store.put('renewed', 2));
-    state.setLogTime(1_100);
-    expect([store.get('old'), store.get('renewed')]).toEqual([1, 2]);
-    state.setLogTime(1_101);
-    expect([store.get('old'), store.get('renewed')]).toEqual([undefined, 2]);
-    await at(1_150, () => store.put('renewed', 3));
-    await at(1_250, () => {});
-    expect(store.get('renewed')).toBe(3);
-    const left = async () =>
-      (await Array.fromAsync(backend.keys('', '\uffff'))).filter((key) => key.includes('old'));
-    await at(1_400, () => {});
-    expect(await left()).toEqual([]);
-    expect(store.get('renewed')).toBeUndefined();
-    // Everything of both keys is gone, with its index: only what the checkpoint said remains.
-    await at(2_000, () => {});
-    expect(await Array.fromAsync(backend.keys('', '\uffff'))).toEqual(['\u0001meta']);
-    await state.close();
+    await loadState(state, reopened);
+    const keys = ['', 'a', 'b', '\ue000', '\u{1f40b}', '\u{10ffff}x'];
+    expect(loaded).toEqual(keys.map((key) => `${key}=${JSON.stringify(key)}`));
+    expect(state.timers.nextLogMs).toBe(7);
+    await reopened.close();
   });
 });
 
-test('a value that was put is not changed by what the caller does with it later', () => {
-  const state = createTaskState(createMemoryBackend());
-  const value = { list: [1] };
-  put(state, 'k', value);
-  value.list.push(2);
-  expect(state.store('s', FOR_EVER).get('k')).toEqual({ list: [1] });
+/** Opens the parts of a store, to be used by hand. */
+function openAccess(state: TaskState): StoreAccess {
+  let found: StoreAccess | null = null;
+  openStore(state, 's', {
+    kind: 'test',
+    settings: null,
+    open: (access) => {
+      found = access;
+      return { handle: null };
+    },
+  });
+  if (found === null) throw new Error('not opened');
+  return found;
+}
+
+test('a rollback undoes entries, timers and memory beside them in reverse order, back to its mark', () => {
+  const state = createTaskState(createMemoryBackend(), 10);
+  const access = openAccess(state);
+  const entries = access.entries(jsonCodec<number>());
+  const undone: string[] = [];
+  entries.put('k', 1);
+  access.undo(() => undone.push('first'));
+  const mark = state.mark();
+  access.timers.set('log', 't', 5);
+  access.undo(() => undone.push(`second, with ${entries.get('k')}`));
+  entries.put('k', 2);
+  state.undo(() => undone.push('third'));
+  state.rollback(mark);
+  expect(undone).toEqual(['third', 'second, with 1']);
+  expect([entries.get('k'), access.timers.get('log', 't')]).toEqual([1, undefined]);
+  state.rollback(0);
+  expect(undone.at(-1)).toBe('first');
+  expect(entries.get('k')).toBeUndefined();
+});
+
+test('what was committed is not undone any more', () => {
+  const state = createTaskState(createMemoryBackend(), 10);
+  const store = openStore(state, 's', FOR_EVER);
+  store.put('k', 1);
+  state.commit();
+  state.rollback(0);
+  expect([store.get('k'), state.mark()]).toEqual([1, 0]);
+});
+
+test('a store has one set of entries', () => {
+  const access = openAccess(createTaskState(createMemoryBackend(), 10));
+  access.entries(jsonCodec<number>());
+  expect(() => access.entries(jsonCodec<number>())).toThrow('p.s: entries are opened once');
 });
 
 test('stores of one task do not see each other', () => {
-  const state = createTaskState(createMemoryBackend());
-  state.store('a', FOR_EVER).put('k', 1);
-  expect(state.store('b', FOR_EVER).get('k')).toBeUndefined();
+  const state = createTaskState(createMemoryBackend(), 10);
+  const [a, b] = ['a', 'b'].map((name) => openStore(state, name, FOR_EVER)) as KeyValueStore<Json>[];
+  a?.put('k', 1);
+  expect(b?.get('k')).toBeUndefined();
+});
+
+test('a checkpoint is one batch of entries, timers and, last, its contents', () => {
+  const state = createTaskState(createMemoryBackend(), 10);
+  openStore(state, 's', FOR_EVER).put('k', [1]);
+  state.timers.timers('p', 's').set('event', 't', 5);
+  state.commit();
+  expect(state.capture().operations('contents')).toEqual([
+    { key: `${storePrefix('p', 's')}k`, value: '[1]' },
+    { key: '\u0003p\u001fs\u001fevent\u001ft', value: '5' },
+    { key: META_KEY, value: 'contents' },
+  ]);
 });
 
 test('folding goes on while a checkpoint is written, and only one is written at a time', async () => {
   const entries = new Map<string, string>();
-  const state = createTaskState(createMemoryBackend(entries));
-  put(state, 'k', 1);
+  const backend = createMemoryBackend(entries);
+  const state = createTaskState(backend, 1);
+  const store = openStore(state, 's', FOR_EVER);
+  store.put('k', 1);
+  state.commit();
   const captured = state.capture();
-  put(state, 'k', 2);
-  expect(state.store('s', FOR_EVER).get('k')).toBe(2);
+  // Pushes the value out of the cache: it is then read from what is being written.
+  store.get('other');
+  store.get('another');
+  expect(store.get('k')).toBe(1);
+  store.put('k', 2);
+  state.commit();
+  expect(store.get('k')).toBe(2);
   let error: unknown;
   try {
     state.capture();
@@ -201,9 +305,11 @@ test('folding goes on while a checkpoint is written, and only one is written at 
     error = caught;
   }
   expect(isPipelineError(error, 'INVARIANT_BROKEN')).toBe(true);
-  await captured.write('one');
-  expect(createTaskState(createMemoryBackend(entries)).store('s', FOR_EVER).get('k')).toBe(1);
-  expect(state.store('s', FOR_EVER).get('k')).toBe(2);
+  await write(backend, captured, 'one');
+  expect(openStore(createTaskState(backend, 1), 's', FOR_EVER).get('k')).toBe(1);
+  expect(store.get('k')).toBe(2);
+  await write(backend, state.capture(), 'two');
+  expect(openStore(createTaskState(backend, 1), 's', FOR_EVER).get('k')).toBe(2);
 });
 
 test('a folder that another process uses is refused with the next step', async () => {

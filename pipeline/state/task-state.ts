@@ -1,127 +1,135 @@
-/**
- * The stores of one task over one backend.
- *
- * Reads look through four layers: writes of the record being processed, writes since the last checkpoint, writes
- * of the checkpoint under way, the backend. Values are kept as text, so that what is read is what a restart would read.
- */
+/** The stores and timers of one task over one backend. */
 import { PipelineError } from '#pipeline/errors.ts';
+import type { StoreContext } from '#pipeline/processor.ts';
 import type { StateBackend, WriteOperation } from './backend.ts';
-import type { Json, KeyValueStore, StoreDeclaration } from './store.ts';
+import { createEntries, type Journal, type StoreEntries } from './entries.ts';
+import type { Codec, StoreAccess, StoreDeclaration, StoreInstance } from './store.ts';
+import { createTimerQueue, TIMER_PREFIX, type TimerQueue } from './timer-queue.ts';
 
-/** Control characters separate the parts of a key: `store`, US, `key`. */
+/** What the last checkpoint said beside the state. */
+export const META_KEY = '\u0001meta';
+/** Between the name of a store and a key. */
 const SEPARATOR = '\u001f';
-const META_KEY = '\u0001meta';
-const SEGMENT_PREFIX = '\u0002';
+const AFTER_SEPARATOR = '\u0020';
 
-type Layer = Map<string, string | null>;
+export const storePrefix = (processor: string, store: string): string => `${processor}.${store}${SEPARATOR}`;
 
-export interface TaskState {
-  store(name: string, declaration: StoreDeclaration<Json>): KeyValueStore<Json>;
-  /** Log time of the record being processed. */
-  setLogTime(logTimeMs: number): void;
-  /** Keeps the writes of the record, or forgets them. */
-  commit(): void;
-  rollback(): void;
-  /** What the last checkpoint said, or undefined. */
-  readonly meta: string | undefined;
-  /** Takes what was written since the last checkpoint; then `write` makes it durable together with `meta`. */
-  capture(): { write(meta: string): Promise<void> };
-  close(): Promise<void>;
+/** `[first, end)`. */
+export type KeyRange = readonly [first: string, end: string];
+
+/** Entries that are read before the first record, in order of their keys. */
+export interface Loader {
+  readonly first: string;
+  readonly end: string;
+  load(key: string, text: string): void;
 }
 
-export function createTaskState(backend: StateBackend): TaskState {
-  const current: Layer = new Map();
-  let dirty: Layer = new Map();
-  let flushing: Layer | null = null;
-  let nowMs = 0;
-  const retentions = new Map<string, { retentionMs: number; sweptSegment: number }>();
-
-  const lookup = (key: string): string | undefined => {
-    for (const layer of [current, dirty, flushing]) {
-      const value = layer?.get(key);
-      if (value !== undefined) return value ?? undefined;
-    }
-    return backend.get(key);
+export interface TaskState {
+  readonly timers: TimerQueue;
+  /** Opens a declared store of a processor; `context` is that of the processor. */
+  open(options: {
+    processor: string;
+    store: string;
+    declaration: StoreDeclaration<unknown>;
+    context: StoreContext;
+    count: StoreAccess['count'];
+    attempt: StoreAccess['attempt'];
+  }): StoreInstance<unknown>;
+  /** What must be loaded once all stores are open. */
+  readonly loaders: readonly Loader[];
+  /** For memory beside the state that has to go back when the handler of the present record throws. */
+  undo(restore: () => void): void;
+  /** A point to which `rollback` can go back, until the next `commit`. */
+  mark(): number;
+  rollback(mark: number): void;
+  commit(): void;
+  /**
+   * Takes what was written since the last capture, at one moment between two records. `operations` gives it as text, to
+   * be written together with `meta`; then `settled` lets go of it. One capture at a time.
+   */
+  capture(): {
+    operations(meta: string): WriteOperation[];
+    /** Ranges of keys that nobody reads after this step: cleared once the checkpoint is written, never before. */
+    readonly dropped: readonly KeyRange[];
+    settled(): void;
   };
+}
 
-  const createStore = (name: string, { retentionMs }: StoreDeclaration<Json>): KeyValueStore<Json> => {
-    if (retentionMs !== null) retentions.set(name, { retentionMs, sweptSegment: -1 });
-    // Hostile text may hold half of a surrogate pair, which bytes cannot: the same replacement in every layer.
-    const path = (key: string) => `${name}${SEPARATOR}${key.toWellFormed()}`;
-    return {
-      get: (key) => {
-        const text = lookup(path(key));
-        if (text === undefined) return undefined;
-        const cut = text.indexOf(':');
-        if (retentionMs !== null && Number.parseInt(text.slice(0, cut), 36) + retentionMs < nowMs)
-          return undefined;
-        return JSON.parse(text.slice(cut + 1)) as Json;
-      },
-      put: (key, value) => {
-        const text = JSON.stringify(value);
-        if (text === undefined) throw new PipelineError('INVARIANT_BROKEN', `${name}: undefined is no value`);
-        current.set(path(key), retentionMs === null ? `:${text}` : `${nowMs.toString(36)}:${text}`);
-        if (retentionMs !== null) {
-          current.set(segmentKey(name, Math.floor(nowMs / retentionMs), key.toWellFormed()), '');
-        }
-      },
-      delete: (key) => {
-        current.set(path(key), null);
-      },
-    };
-  };
-
-  /** Entries of segments that are past: read as absent already, now removed from disk. */
-  const sweep = async (logTimeMs: number): Promise<WriteOperation[]> => {
-    const operations: WriteOperation[] = [];
-    for (const [name, retention] of retentions) {
-      const { retentionMs } = retention;
-      const end = Math.floor(logTimeMs / retentionMs) - 1;
-      if (end <= retention.sweptSegment) continue;
-      retention.sweptSegment = end;
-      for await (const index of backend.keys(segmentKey(name, 0, ''), segmentKey(name, end, ''))) {
-        const key = `${name}${SEPARATOR}${index.slice(segmentKey(name, 0, '').length)}`;
-        const text = backend.get(key);
-        const isPast = text !== undefined && Number.parseInt(text, 36) + retentionMs < logTimeMs;
-        if (isPast) operations.push({ key, value: null });
-        operations.push({ key: index, value: null });
-      }
-    }
-    return operations;
-  };
-
+/** `recentValues`: decoded values that each store keeps in memory. */
+export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues: number): TaskState {
+  const journal: Journal = [];
+  const timers = createTimerQueue(journal);
+  const stores: StoreEntries[] = [];
+  const loaders: Loader[] = [{ first: TIMER_PREFIX, end: '\u0004', load: timers.load }];
+  let isCapturing = false;
   return {
-    store: createStore,
-    setLogTime: (logTimeMs) => {
-      nowMs = logTimeMs;
+    timers,
+    loaders,
+    open: ({ processor, store, declaration, context, count, attempt }) => {
+      const name = `${processor}.${store}`;
+      const prefix = storePrefix(processor, store);
+      let hasEntries = false;
+      const instance = declaration.open({
+        name,
+        context,
+        count,
+        attempt,
+        timers: timers.timers(processor, store),
+        undo: (restore) => journal.push(restore),
+        entries: <V>(codec: Codec<V>) => {
+          if (hasEntries) throw new PipelineError('INVARIANT_BROKEN', `${name}: entries are opened once`);
+          hasEntries = true;
+          const entries = createEntries({ prefix, codec, backend, journal, recentValues });
+          // Kept beside the stores of other types; each is used through its own codec alone.
+          stores.push(entries as unknown as StoreEntries);
+          return entries;
+        },
+      });
+      const { load } = instance;
+      if (load !== undefined) {
+        loaders.push({
+          first: prefix,
+          // Behind every key of the store, whatever characters it has.
+          end: `${processor}.${store}${AFTER_SEPARATOR}`,
+          load: (path, text) => load.call(instance, path.slice(prefix.length), text),
+        });
+      }
+      return instance;
+    },
+    undo: (restore) => {
+      journal.push(restore);
+    },
+    mark: () => journal.length,
+    rollback: (mark) => {
+      while (journal.length > mark) journal.pop()?.();
     },
     commit: () => {
-      for (const [key, value] of current) dirty.set(key, value);
-      current.clear();
+      journal.length = 0;
     },
-    rollback: () => current.clear(),
-    meta: backend.get(META_KEY),
     capture: () => {
-      if (flushing !== null)
-        throw new PipelineError('INVARIANT_BROKEN', 'one checkpoint of a task at a time');
-      const captured = dirty;
-      const capturedAtMs = nowMs;
-      flushing = captured;
-      dirty = new Map();
+      if (isCapturing) throw new PipelineError('INVARIANT_BROKEN', 'one checkpoint of a task at a time');
+      isCapturing = true;
+      const timerOperations = timers.capture();
+      const captured = stores.map((entries) => entries.capture());
       return {
-        write: async (meta) => {
-          // Swept entries come first: a later write of the same key wins.
-          const operations = await sweep(capturedAtMs);
-          for (const [key, value] of captured) operations.push({ key, value });
-          operations.push({ key: META_KEY, value: meta });
-          await backend.write(operations);
-          flushing = null;
+        dropped: stores.flatMap((entries) => entries.takeDropped()),
+        operations: (meta) => [
+          ...captured.flatMap((operations) => operations()),
+          ...timerOperations,
+          { key: META_KEY, value: meta },
+        ],
+        settled: () => {
+          isCapturing = false;
+          for (const entries of stores) entries.settled();
         },
       };
     },
-    close: () => backend.close(),
   };
 }
 
-const segmentKey = (store: string, segment: number, key: string): string =>
-  `${SEGMENT_PREFIX}${store}${SEPARATOR}${String(segment).padStart(12, '0')}${SEPARATOR}${key}`;
+/** Reads what the loaders need. */
+export async function loadState(state: TaskState, backend: StateBackend): Promise<void> {
+  for (const { first, end, load } of state.loaders) {
+    for await (const [key, text] of backend.scan(first, end)) load(key, text);
+  }
+}

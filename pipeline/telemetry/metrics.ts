@@ -1,52 +1,125 @@
-/** Counters, each declared once with its meaning. Read by the live summary and the report; prom-client exports them. */
-import { Counter, Registry } from 'prom-client';
+/** Counts and measures by the names of `metric-list.ts`. Read by the live summary and the report; prom-client prints them. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  type CounterName,
+  type GaugeName,
+  type HistogramName,
+  METRICS,
+  type MetricDeclaration,
+  type MetricLabels,
+} from './metric-list.ts';
 
-/** Name -> [meaning, labels]. Counters end in `_total`; labels are bounded sets. */
-export const COUNTERS = {
-  connector_records_total: ['records acknowledged by Kafka', ['connector']],
-  connector_refused_total: ['inputs refused at the door, by reason', ['connector', 'reason']],
-  connector_reconnects_total: ['connections opened again', ['connector']],
-  task_records_total: ['records folded', ['subtopology']],
-  task_outputs_total: ['records written', ['topic']],
-  duplicates_dropped_total: ['records dropped because they were seen before', ['where']],
-  gaps_total: ['losses detected', ['where']],
-  dead_letters_total: ['records put aside', ['component', 'code']],
-  ticks_total: ['control records appended', ['kind']],
-  checkpoints_total: ['checkpoints committed', ['subtopology']],
-  produce_retries_total: ['partitions sent again', []],
-  sink_records_total: ['records made durable outside', ['sink']],
-  sink_retries_total: ['writes tried again', ['sink']],
-} as const satisfies Record<string, readonly [string, readonly string[]]>;
+export type { CounterName, GaugeName, HistogramName } from './metric-list.ts';
 
-export type CounterName = keyof typeof COUNTERS;
-export type CounterLabels<N extends CounterName> = Readonly<Record<(typeof COUNTERS)[N][1][number], string>>;
+/** Sets a gauge for one set of label values. */
+export type SetGauge = <N extends GaugeName>(name: N, labels: MetricLabels<N>, value: number) => void;
 
 export interface Metrics {
-  add<N extends CounterName>(name: N, labels: CounterLabels<N>, count?: number): void;
+  /** Cheap enough for each record. */
+  add<N extends CounterName>(name: N, labels: MetricLabels<N>, count?: number): void;
+  /** For turns, batches and checkpoints, not for each record. */
+  observe<N extends HistogramName>(name: N, labels: MetricLabels<N>, value: number): void;
+  /** Monotonic milliseconds with fractions, to measure durations with. Nothing that is emitted or stored may hang on it. */
+  timeMs(): number;
+  /** Asked for its gauges before each rendering, so that nothing is measured for nobody. Returns how to end it. */
+  sample(sampler: (set: SetGauge) => void | Promise<void>): () => void;
   /** Sum over all label values that match. */
   total(name: CounterName, match?: Readonly<Record<string, string>>): Promise<number>;
   /** Prometheus text. */
   render(): Promise<string>;
 }
 
-export function createMetrics(): Metrics {
+type Labels = Readonly<Record<string, string>>;
+interface Total {
+  readonly labels: Labels;
+  value: number;
+}
+
+/** `hasProcess`: with memory, processor time and event loop of this process, by the usual names `process_` and `nodejs_`. */
+export function createMetrics(options: { readonly hasProcess?: boolean } = {}): Metrics {
   const registry = new Registry();
-  const counters = new Map<string, Counter>();
-  for (const [name, [help, labelNames]] of Object.entries(COUNTERS)) {
-    counters.set(
-      name,
-      new Counter({ name: `baleen_${name}`, help, labelNames: [...labelNames], registers: [registry] }),
-    );
+  if (options.hasProcess === true) collectDefaultMetrics({ register: registry });
+  const totals = new Map<string, Map<string, Total>>();
+  const gauges = new Map<string, Gauge>();
+  const histograms = new Map<string, Histogram>();
+  for (const [name, declaration] of Object.entries<MetricDeclaration>(METRICS)) {
+    const { kind, unit, meaning, labels, buckets = [] } = declaration;
+    const shown = {
+      name: `baleen_${name}`,
+      help: `${unit}: ${meaning}`,
+      labelNames: [...labels],
+      registers: [registry],
+    };
+    if (kind === 'gauge') gauges.set(name, new Gauge(shown));
+    else if (kind === 'histogram') histograms.set(name, new Histogram({ ...shown, buckets: [...buckets] }));
+    else {
+      const values = new Map<string, Total>();
+      totals.set(name, values);
+      new Counter({
+        ...shown,
+        collect() {
+          this.reset();
+          for (const { labels: given, value } of values.values()) this.inc(given, value);
+        },
+      });
+    }
   }
-  return {
-    add: (name, labels, count = 1) => counters.get(name)?.inc(labels, count),
-    total: async (name, match = {}) => {
-      const values = (await counters.get(name)?.get())?.values ?? [];
-      const wanted = Object.entries(match);
-      return values
-        .filter(({ labels }) => wanted.every(([key, value]) => labels[key] === value))
-        .reduce((sum, { value }) => sum + value, 0);
-    },
-    render: () => registry.metrics(),
+  const samplers = new Set<(set: SetGauge) => void | Promise<void>>();
+  const set: SetGauge = (name, labels, value) => gauges.get(name)?.set(labels, value);
+  const print = async (): Promise<string> => {
+    // A label value that is gone, such as a writer that nobody waits for any more, must not stay.
+    for (const gauge of gauges.values()) gauge.reset();
+    await Promise.all([...samplers].map((sampler) => sampler(set)));
+    return registry.metrics();
   };
+  // Two at once would reset what the other has set.
+  let printed: Promise<unknown> = Promise.resolve();
+  return {
+    add: (name, labels, count = 1) => {
+      const values = totals.get(name);
+      if (values === undefined) return;
+      const key = keyOf(METRICS[name].labels, labels);
+      const total = values.get(key);
+      if (total === undefined) values.set(key, { labels, value: count });
+      else total.value += count;
+    },
+    observe: (name, labels, value) => histograms.get(name)?.observe(labels, value),
+    timeMs: () => performance.now(),
+    sample: (sampler) => {
+      samplers.add(sampler);
+      return () => samplers.delete(sampler);
+    },
+    total: async (name, match = {}) => {
+      const wanted = Object.entries(match);
+      let sum = 0;
+      for (const { labels, value } of totals.get(name)?.values() ?? [])
+        if (wanted.every(([key, wish]) => labels[key] === wish)) sum += value;
+      return sum;
+    },
+    render: () => {
+      const text = printed.then(print);
+      printed = text.catch(() => {});
+      return text;
+    },
+  };
+}
+
+/** Counts nothing. */
+export const silentMetrics: Metrics = {
+  add: () => {},
+  observe: () => {},
+  timeMs: () => 0,
+  sample: () => () => {},
+  total: async () => 0,
+  render: async () => '',
+};
+
+/** Label values in declared order. One label needs no new text. */
+function keyOf(names: readonly string[], labels: Labels): string {
+  let key: string | null = null;
+  for (const name of names) {
+    const value = labels[name] ?? '';
+    key = key === null ? value : `${key}\u0000${value}`;
+  }
+  return key ?? '';
 }

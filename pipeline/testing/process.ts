@@ -1,6 +1,19 @@
-/** Drives one processor in memory, for tests: records in, outputs out. The engine's order and timing are not in it. */
-import type { InputRecord, ProcessContext, ProcessorDefinition, StoreDeclarations } from '#pipeline/rooms.ts';
-import type { Json, KeyValueStore } from '#pipeline/state/store.ts';
+/**
+ * Drives one processor in memory, for tests of its logic: records in, outputs out. The order of input and timers are
+ * those of the test driver (`driver.ts`); here a handler is called with what is fed, and what it throws is thrown.
+ */
+import type {
+  InputRecord,
+  ProcessContext,
+  ProcessorDefinition,
+  Rejection,
+  StoreDeclarations,
+} from '#pipeline/processor.ts';
+import { eventTimeOf } from '#pipeline/runtime/fold.ts';
+import { LAST_KEY } from '#pipeline/state/backend.ts';
+import { createMemoryBackend } from '#pipeline/state/memory.ts';
+import type { StoreInstance } from '#pipeline/state/store.ts';
+import { createTaskState, storePrefix } from '#pipeline/state/task-state.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
 
@@ -38,56 +51,27 @@ export interface ProcessDriver {
   state(): Readonly<Record<string, readonly (readonly [string, string])[]>>;
 }
 
-interface Entry {
-  readonly text: string;
-  readonly writtenMs: number;
-}
-
-/** JSON would drop these without a word, and a restart would read something else. */
-function refuseLossy(_key: string, value: unknown): unknown {
-  const isLossy =
-    value === undefined || (typeof value === 'number' && !Number.isFinite(value)) || Object.is(value, -0);
-  if (isLossy)
-    throw new TypeError(`expected JSON, found ${String(value)}: a store or an output would lose it`);
-  return value;
-}
-
-/** A driver for one processor. Values in its stores are kept as JSON text. */
+/** A driver for one processor. After each record its stores go through text, as in a restart. */
 export function createProcessDriver<Stores extends StoreDeclarations>(
   definition: ProcessorDefinition<Stores>,
 ): ProcessDriver {
-  const names = Object.keys(definition.stores);
-  const entries = new Map(names.map((name) => [name, new Map<string, Entry>()]));
+  const backend = createMemoryBackend();
   const emitted: Emitted[] = [];
   const rejected: Rejected[] = [];
   let duplicates = 0;
   let count = 0;
 
-  const attempt = (logTimeMs: number) => {
+  const open = (place: string, logTimeMs: number) => {
+    const state = createTaskState(backend, 100);
+    const stores: Record<string, StoreInstance<unknown>['handle']> = {};
     const outputs: Emitted[] = [];
-    const rejects: Rejected[] = [];
-    const writes: (() => void)[] = [];
+    const rejections: Rejection[] = [];
     let dropped = 0;
-    const openStore = (name: string): KeyValueStore => {
-      const retentionMs = definition.stores[name]?.retentionMs ?? null;
-      const base = entries.get(name) ?? new Map<string, Entry>();
-      const own = new Map<string, Entry | null>();
-      writes.push(() => {
-        for (const [key, entry] of own) entry === null ? base.delete(key) : base.set(key, entry);
-      });
-      return {
-        get: (key) => {
-          const entry = own.has(key) ? own.get(key) : base.get(key);
-          if (entry == null || (retentionMs !== null && logTimeMs - entry.writtenMs > retentionMs))
-            return undefined;
-          return JSON.parse(entry.text) as Json;
-        },
-        put: (key, value) => own.set(key, { text: JSON.stringify(value, refuseLossy), writtenMs: logTimeMs }),
-        delete: (key) => own.set(key, null),
-      };
-    };
     const context = {
-      stores: Object.fromEntries(names.map((name) => [name, openStore(name)])),
+      stores,
+      place,
+      logTimeMs,
+      streamTimeMs: Number.NEGATIVE_INFINITY,
       emit: (topic: Topic, key: string, value: object) => {
         if (!definition.outputs.some((output) => output.name === topic.name)) {
           throw new TypeError(`${definition.name}: ${topic.name} is not among its outputs; declare it`);
@@ -95,33 +79,48 @@ export function createProcessDriver<Stores extends StoreDeclarations>(
         checkFields(topic, value);
         outputs.push({ topic: topic.name, key, value });
       },
-      reject: (options: Rejected) => rejects.push(options),
+      reject: (rejection: Rejection) => rejections.push(rejection),
       duplicate: () => {
         dropped++;
       },
     };
+    const attempt = (_part: string, work: () => void) => work();
+    for (const [store, declaration] of Object.entries(definition.stores)) {
+      const processor = definition.name;
+      // The context is typed by the stores of the definition; a store uses none of them.
+      const options = { processor, store, declaration, context: context as never, count: () => {}, attempt };
+      stores[store] = state.open(options).handle;
+    }
+    for (const { first, end, load } of state.loaders) {
+      for (const [key, text] of backend.scanNow(first, end)) load(key, text);
+    }
     return {
       // The types of the stores are those of the declaration, which made them.
       context: context as unknown as ProcessContext<Stores>,
       keep: () => {
-        for (const write of writes) write();
+        const captured = state.capture();
+        const operations = captured.operations('');
+        backend.writeNow(operations);
         emitted.push(...outputs);
-        rejected.push(...rejects);
+        rejected.push(...rejections);
         duplicates += dropped;
       },
     };
   };
 
   return {
-    feed: (topic, { key, value, logTimeMs = 0, place }) => {
-      const record = { key, value, logTimeMs, place: place ?? `${topic.name}/0/${count}` };
+    feed: (topic, { key, value, logTimeMs = 0, place: given }) => {
+      const place = given ?? `${topic.name}/0/${count}`;
       count++;
       const inputs = definition.inputs.filter((input) => input.topic.name === topic.name);
       if (inputs.length === 0)
         throw new TypeError(`${definition.name}: ${topic.name} is not among its inputs`);
-      const { context, keep } = attempt(logTimeMs);
-      // The declaration tied the value's type to the topic; there it was erased.
-      for (const input of inputs) input.process(record as InputRecord<never>, context);
+      const { context, keep } = open(place, logTimeMs);
+      for (const input of inputs) {
+        const eventTimeMs = eventTimeOf(input, value, logTimeMs);
+        // The declaration tied the value's type to the topic; there it was erased.
+        input.process({ key, value, logTimeMs, eventTimeMs, place } as InputRecord<never>, context);
+      }
       keep();
     },
     values: <S extends RecordSchema>(topic: Topic<S>) =>
@@ -131,12 +130,22 @@ export function createProcessDriver<Stores extends StoreDeclarations>(
     duplicates: () => duplicates,
     state: () =>
       Object.fromEntries(
-        [...entries].map(([name, store]) => [
-          name,
-          [...store].map(([key, entry]) => [key, entry.text] as const).sort((a, b) => (a[0] < b[0] ? -1 : 1)),
-        ]),
+        Object.keys(definition.stores).map((name) => {
+          const prefix = storePrefix(definition.name, name);
+          const entries = backend.scanNow(prefix, prefix + LAST_KEY);
+          return [name, entries.map(([key, text]) => [key.slice(prefix.length), text] as const)];
+        }),
       ),
   };
+}
+
+/** JSON would drop these without a word, and a restart would read something else. */
+function refuseLossy(_key: string, value: unknown): unknown {
+  const isLossy =
+    value === undefined || (typeof value === 'number' && !Number.isFinite(value)) || Object.is(value, -0);
+  if (isLossy)
+    throw new TypeError(`expected JSON, found ${String(value)}: a store or an output would lose it`);
+  return value;
 }
 
 /** Exactly the fields of the schema, none undefined: a record that the codec would refuse fails here, near its cause. */

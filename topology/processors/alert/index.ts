@@ -3,7 +3,7 @@
  *
  * Amounts are compared as integers, USD values as exact decimals, both strictly; an unknown value fires nothing.
  */
-import { broadcast, defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { broadcast, defineProcessor, keyed } from '#pipeline/processor.ts';
 import { alerts, factsRules, scoresEvents } from '#schemas/topics.ts';
 import { alert, learnRule, stores } from './logic.ts';
 

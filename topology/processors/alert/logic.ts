@@ -1,8 +1,8 @@
 /** Scores against rules (analytics, section 2): thresholds are exact and strict. */
 import { compareDecimals, isDecimalText } from '#pipeline/amounts.ts';
 import { PipelineError } from '#pipeline/errors.ts';
-import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
-import { keyValue } from '#pipeline/state/store.ts';
+import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
+import { keyValue } from '#pipeline/state/key-value.ts';
 import type { Rule } from '#schemas/rule.ts';
 import type { Score } from '#schemas/score.ts';
 import { alerts } from '#schemas/topics.ts';

@@ -4,19 +4,21 @@
  * Prices are partitioned by asset and transfers by chain and asset, so every task reads all prices. What is learned
  * after a transfer never changes it.
  */
-import { broadcast, defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { broadcastTable } from '#pipeline/joins/tables.ts';
+import { broadcast, defineProcessor, keyed } from '#pipeline/processor.ts';
 import { chainTransfers, enrichedTransfers, factsLabels, factsTokens, prices } from '#schemas/topics.ts';
-import { enrich, learnLabel, learnPrice, learnToken, stores } from './logic.ts';
+import { enrich, keptLabel, keptToken, learnPrice, stores } from './logic.ts';
 
 export default defineProcessor({
   name: 'enrich',
   summary: 'Adds labels, flow and USD value to transfers, and drops those that came twice',
   stores,
+  keepsKey: true,
   inputs: [
     keyed(chainTransfers, enrich),
     broadcast(prices, learnPrice),
-    broadcast(factsLabels, learnLabel),
-    broadcast(factsTokens, learnToken),
+    broadcastTable(factsLabels, 'labels', keptLabel),
+    broadcastTable(factsTokens, 'tokens', keptToken),
   ],
   outputs: [enrichedTransfers],
 });

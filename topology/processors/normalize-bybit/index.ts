@@ -4,7 +4,7 @@
  * Follows the Bybit v5 documentation (websocket/public: trade, ticker). A frame of unknown shape is put aside; a trade
  * that cannot be read is put aside alone. Order books, liquidations and candles are left alone.
  */
-import { defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { defineProcessor, keyed } from '#pipeline/processor.ts';
 import { marketDerivatives, marketTrades, prices, rawBybit } from '#schemas/topics.ts';
 import { normalizeBybit, stores } from './logic.ts';
 

@@ -1,7 +1,7 @@
 /** Frames of Bybit as trades, USD prices and derivative tickers. */
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
-import { keyValue } from '#pipeline/state/store.ts';
+import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
+import { keyValue } from '#pipeline/state/key-value.ts';
 import type { RawRecord } from '#schemas/raw-record.ts';
 import { marketDerivatives, marketTrades, prices } from '#schemas/topics.ts';
 import {

@@ -4,7 +4,7 @@
  * Follows the Ethereum JSON-RPC (execution-apis) and ERC-20. A block that cannot be read is put aside as a whole; a
  * transaction, receipt or log that cannot be read is put aside alone.
  */
-import { broadcast, defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { broadcast, defineProcessor, keyed } from '#pipeline/processor.ts';
 import { chainBlocks, chainTransfers, factsTokens, rawEvm } from '#schemas/topics.ts';
 import { learnToken, normalizeEvm, stores } from './logic.ts';
 

@@ -1,7 +1,7 @@
 /** A block and its receipts as a block record and transfers of value (analytics, sections 1 and 2). */
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
-import { keyValue } from '#pipeline/state/store.ts';
+import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
+import { keyValue } from '#pipeline/state/key-value.ts';
 import type { RawRecord } from '#schemas/raw-record.ts';
 import type { Token } from '#schemas/token.ts';
 import { chainBlocks, chainTransfers } from '#schemas/topics.ts';

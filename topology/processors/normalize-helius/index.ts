@@ -4,7 +4,7 @@
  * Follows the Helius OpenAPI definition (EnhancedTransaction). A delivery that is no array is put aside; a transaction
  * or a leg that cannot be read, or whose amount cannot be known exactly, is put aside alone.
  */
-import { broadcast, defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { broadcast, defineProcessor, keyed } from '#pipeline/processor.ts';
 import { chainTransfers, factsTokens, rawHelius } from '#schemas/topics.ts';
 import { learnToken, normalizeHelius, stores } from './logic.ts';
 

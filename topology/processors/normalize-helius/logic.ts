@@ -1,7 +1,7 @@
 /** Deliveries of Helius as transfers of SOL and tokens. */
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
-import { keyValue } from '#pipeline/state/store.ts';
+import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
+import { keyValue } from '#pipeline/state/key-value.ts';
 import type { RawRecord } from '#schemas/raw-record.ts';
 import type { Token } from '#schemas/token.ts';
 import { chainTransfers } from '#schemas/topics.ts';

@@ -4,7 +4,7 @@
  * Follows analytics, section 18, with the components that a single transfer allows. Confidence is null until there are
  * outcomes to calibrate with.
  */
-import { defineProcessor, keyed } from '#pipeline/rooms.ts';
+import { defineProcessor, keyed } from '#pipeline/processor.ts';
 import { enrichedTransfers, scoresEvents } from '#schemas/topics.ts';
 import { score, stores } from './logic.ts';
 
@@ -12,6 +12,7 @@ export default defineProcessor({
   name: 'score',
   summary: 'Scores transfers by size, flow and quality of the data',
   stores,
+  keepsKey: true,
   inputs: [keyed(enrichedTransfers, score)],
   outputs: [scoresEvents],
 });

@@ -1,6 +1,6 @@
 /** Enriched transfers as scores: how large, which way, and on how good data (analytics, section 18). */
 import { PipelineError } from '#pipeline/errors.ts';
-import type { InputRecord, ProcessContext } from '#pipeline/rooms.ts';
+import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
 import type { EnrichedTransfer } from '#schemas/enriched-transfer.ts';
 import { scoresEvents } from '#schemas/topics.ts';
 import { type ComponentInput, round6, severityOf, type Weights } from './severity.ts';

@@ -1,0 +1,139 @@
+/** The live code over the raw records that are there, into topics of its own: for replays and their comparison. */
+import type { Clock } from '#pipeline/clock.ts';
+import type { Kafka } from '#pipeline/kafka/types.ts';
+import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
+import type { Limits } from '#pipeline/runtime/limits.ts';
+import type { OpenState } from '#pipeline/runtime/open-task.ts';
+import { openPlan } from '#pipeline/runtime/plan.ts';
+import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
+import { readToEnd } from '#pipeline/runtime/read-topic.ts';
+import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
+import { openSerde } from '#pipeline/serde/serde.ts';
+import type { Log } from '#pipeline/telemetry/log.ts';
+import { createMetrics } from '#pipeline/telemetry/metrics.ts';
+import { planTopic, topics } from '#schemas/topics.ts';
+import { graph } from '#topology/graph.ts';
+import { LOGIC_FOLDERS, physicalTopics } from '#topology/main.ts';
+import { compareTopics, type StreamComparison } from './compare.ts';
+
+/** Topics whose content follows from the others. */
+const derived = topics.filter(({ layer }) => layer === 'derived');
+
+export interface ShadowStream extends StreamComparison {
+  readonly topic: string;
+}
+
+export interface Shadow {
+  readonly processing: Processing;
+  /** What was there when it started: end of each raw and fact partition. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** Resolves when everything that was there is folded, and rejects when processing cannot go on. */
+  finished(onProgress: (done: number, total: number) => void): Promise<void>;
+}
+
+/** Own topics begin with `prefix`; raw topics, facts and the plan are those of the live pipeline. */
+export const shadowNames = (prefix: string): ((topic: string) => string) => {
+  const own = new Set([...derived.map(({ name }) => name), ...graph.engineTopics.keys()]);
+  return (topic) => (own.has(topic) ? prefix + topic : topic);
+};
+
+export async function openShadow(options: {
+  kafka: Kafka;
+  registryUrl: string;
+  prefix: string;
+  clock: Clock;
+  log: Log;
+  openState: OpenState;
+  instance: string;
+  hasChangelog: boolean;
+  limits?: Partial<Limits>;
+}): Promise<Shadow> {
+  const { kafka, registryUrl, clock } = options;
+  const physicalName = shadowNames(options.prefix);
+  const admin = kafka.admin();
+  await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
+  const serde = await openSerde({ registryUrl, topics });
+  const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
+  const plan = { kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock };
+  const genesis = await openPlan(plan);
+  const { ends, untilMs } = await presentEnd(kafka);
+  const processing = await startProcessing({
+    ...options,
+    graph,
+    genesis,
+    serde,
+    metrics: createMetrics(),
+    physicalName,
+    lagGroup: null,
+  });
+  return {
+    processing,
+    ends,
+    finished: (onProgress) =>
+      Promise.race([
+        untilFolded(processing, ends, untilMs, clock, onProgress),
+        processing.failed.then((error) => Promise.reject(error)),
+      ]),
+  };
+}
+
+/** Live streams against those of a shadow, up to the last raw record; and the shadow's topics away, unless they stay. */
+export async function compareShadow(
+  kafka: Kafka,
+  prefix: string,
+  keep: boolean,
+): Promise<readonly ShadowStream[]> {
+  const physicalName = shadowNames(prefix);
+  const { untilMs } = await presentEnd(kafka);
+  const compared: ShadowStream[] = [];
+  for (const { name } of derived) {
+    const streams = await compareTopics(kafka, name, physicalName(name), untilMs);
+    compared.push(...streams.map((stream) => ({ topic: name, ...stream })));
+  }
+  if (keep) return compared;
+  const admin = kafka.admin();
+  const own = [...derived.map(({ name }) => name), ...graph.engineTopics.keys()];
+  await admin.deleteTopics(own.map(physicalName)).finally(() => admin.close());
+  return compared;
+}
+
+/** Ends of raw and fact partitions now, and the greatest log time in them. */
+async function presentEnd(kafka: Kafka) {
+  const admin = kafka.admin();
+  const ends = new Map<string, number>();
+  let untilMs = 0;
+  try {
+    for (const { name, layer } of topics) {
+      if (layer !== 'raw' && layer !== 'fact') continue;
+      for (const { partition, end } of await admin.offsets(name)) ends.set(`${name}/${partition}`, end);
+      for await (const { record } of readToEnd(kafka, name)) untilMs = Math.max(untilMs, record.timestampMs);
+    }
+  } finally {
+    await admin.close();
+  }
+  return { ends, untilMs };
+}
+
+async function untilFolded(
+  processing: Processing,
+  ends: ReadonlyMap<string, number>,
+  untilMs: number,
+  clock: Clock,
+  onProgress: (done: number, total: number) => void,
+): Promise<void> {
+  const total = [...ends.values()].reduce((sum, end) => sum + end, 0);
+  for (let seen = 0; seen < 2; ) {
+    await clock.sleep(200);
+    let done = 0;
+    for (const [name, end] of ends) {
+      const offsets = processing.tasks
+        .flatMap(({ inbounds }) => inbounds)
+        .filter(({ topic, partition }) => `${topic}/${partition}` === name)
+        .map((inbound) => inbound.resumePoint().offset);
+      done += Math.min(end, ...offsets);
+    }
+    onProgress(done, total);
+    const isPast = processing.tasks.every(({ boundMs }) => boundMs > untilMs);
+    seen = done >= total && (isPast || (await processing.isDrained())) ? seen + 1 : 0;
+  }
+}

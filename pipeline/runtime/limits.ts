@@ -1,0 +1,21 @@
+/** Sizes that decide how work is cut into pieces, never what comes out: the simulation makes them tiny. */
+export interface Limits {
+  /** Records that a task folds before the others have their turn. */
+  readonly turnRecords: number;
+  /** Bytes that may wait in one partition before its fetching is paused. */
+  readonly maxWaitingBytes: number;
+  /** Changelog bytes after which a snapshot is written, and at least twice the size of the last one. */
+  readonly snapshotBytes: number;
+  /** Text of one record of a changelog group; a single larger entry goes alone. */
+  readonly changelogRecordChars: number;
+  /** Values of one store that are kept decoded; as many older ones beside them. */
+  readonly recentValues: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  turnRecords: 256,
+  maxWaitingBytes: 8 * 1024 * 1024,
+  snapshotBytes: 4 * 1024 * 1024,
+  changelogRecordChars: 256 * 1024,
+  recentValues: 20_000,
+};

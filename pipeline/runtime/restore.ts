@@ -1,0 +1,92 @@
+/** State before the first record: what is on the disk, brought up by the changelog, or made from it anew. */
+import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
+import type { Kafka } from '#pipeline/kafka/types.ts';
+import { LAST_KEY, type StateBackend } from '#pipeline/state/backend.ts';
+import { applicable, type Group, GroupAssembler, withMeta } from '#pipeline/state/changelog.ts';
+import { META_KEY } from '#pipeline/state/task-state.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import { readPartition } from './read-topic.ts';
+
+/** Keys that say something about this folder alone: not part of the state. */
+export const LOCAL_PREFIX = '\u0000';
+/** Everything complete before this offset of the changelog is in the folder. */
+const READ_KEY = `${LOCAL_PREFIX}changelog`;
+
+export interface RestoreProgress {
+  /** Records of the changelog still to be read. */
+  readonly remaining: number;
+  /** Entries and bytes applied so far. */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/**
+ * Brings `backend` to the highest complete step of the changelog. Local state counts only if it is of the same
+ * fingerprint; a deletion met on the way starts again, empty, from the new start. Throws FINGERPRINT_CHANGED or
+ * CHANGELOG_BROKEN.
+ */
+export async function restore(options: {
+  kafka: Kafka;
+  /** Physical name. */
+  topic: string;
+  partition: number;
+  backend: StateBackend;
+  fingerprint: string;
+  onProgress?: (progress: RestoreProgress) => void;
+}): Promise<RestoreProgress> {
+  const { kafka, topic, partition, backend } = options;
+  const onProgress = options.onProgress ?? (() => {});
+  let entries = 0;
+  let bytes = 0;
+  const stepOf = () => readCheckpoint(backend.get(META_KEY), options.fingerprint)?.step ?? 0;
+
+  const apply = async (group: Group): Promise<void> => {
+    const how = applicable(group, stepOf());
+    if (how === null) return;
+    if (how === 'replace') await backend.clear('', LAST_KEY);
+    await backend.write(withMeta(group));
+    entries += group.operations.length;
+    for (const { key, value } of group.operations) bytes += key.length + (value?.length ?? 0);
+  };
+
+  /** False: what is there from `from` on does not reach the highest step. */
+  const readFrom = async (from: number): Promise<boolean> => {
+    const groups = new GroupAssembler();
+    const { end } = await range();
+    let next = from;
+    onProgress({ remaining: Math.max(0, end - next), entries, bytes });
+    for await (const record of readPartition(kafka, topic, partition, from)) {
+      const group = groups.add(record, `${topic}/${partition}/${record.offset}`);
+      next = record.offset + 1;
+      if (group === null) continue;
+      await apply(group);
+      onProgress({ remaining: Math.max(0, end - next), entries, bytes });
+    }
+    if (stepOf() < groups.highest) return false;
+    // The rest of a group that a copy is in the midst of comes later, and is nothing without its beginning.
+    await backend.write([{ key: READ_KEY, value: String(groups.firstOpen ?? next) }]);
+    return true;
+  };
+
+  const range = async () => {
+    const admin = kafka.admin();
+    const ranges = await admin.offsets(topic).finally(() => admin.close());
+    return ranges.find((one) => one.partition === partition) ?? { start: 0, end: 0 };
+  };
+
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    const { start } = await range();
+    const known = attempt === 0 && stepOf() > 0 ? Number(backend.get(READ_KEY) ?? start) : start;
+    if (attempt > 0) await backend.clear('', LAST_KEY);
+    try {
+      if (await readFrom(Math.max(start, known))) return { remaining: 0, entries, bytes };
+    } catch (error) {
+      // Deleted while it was read, because a snapshot behind it says the same.
+      if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
+    }
+  }
+  throw new PipelineError(
+    'CHANGELOG_BROKEN',
+    `${topic}/${partition}: expected groups that lead to its highest step, found a hole; start with --fresh, or rebuild from the raw topics with baleen replay`,
+  );
+}

@@ -1,0 +1,89 @@
+/** A snapshot of a task's state in its changelog, and the deletion of what it makes needless (engine rules, 9.3). */
+import { isPipelineError } from '#pipeline/errors.ts';
+import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
+import { LAST_KEY, type StateBackend, type WriteOperation } from '#pipeline/state/backend.ts';
+import { applicable, encodeGroup, GroupAssembler } from '#pipeline/state/changelog.ts';
+import { META_KEY } from '#pipeline/state/task-state.ts';
+import type { ChangelogWriter } from './checkpoint.ts';
+import { readPartition } from './read-topic.ts';
+import { LOCAL_PREFIX } from './restore.ts';
+import type { Task } from './task.ts';
+
+/**
+ * Writes what the backend holds, right after a checkpoint and before the next. Then deletes the changelog before it, but
+ * only if what remains alone reaches the highest step that the whole does: a slow copy's own snapshot does not suffice.
+ * Returns the size in bytes.
+ */
+export async function writeSnapshot(options: {
+  task: Task;
+  backend: StateBackend;
+  log: ChangelogWriter;
+  topic: string;
+  kafka: Kafka;
+  producer: Producer;
+}): Promise<number> {
+  const { task, backend, log, topic, producer } = options;
+  const { partition } = task.id;
+  const meta = backend.get(META_KEY);
+  if (meta === undefined) return 0;
+  log.groups += 1;
+  const group = {
+    instance: log.instance,
+    number: log.groups,
+    from: log.lastStep,
+    to: log.lastStep,
+    kind: 'snapshot' as const,
+  };
+  const operations: WriteOperation[] = [];
+  for await (const [key, value] of backend.scan('', LAST_KEY)) {
+    if (key !== META_KEY && !key.startsWith(LOCAL_PREFIX)) operations.push({ key, value });
+  }
+  let bytes = 0;
+  for (const entry of encodeGroup(group, operations, { ...log, meta, logTimeMs: task.logTimeMs })) {
+    bytes += entry.value?.length ?? 0;
+    producer.append(topic, partition, entry);
+    await producer.writable();
+  }
+  await producer.acknowledged();
+  log.bytesSinceSnapshot = 0;
+  try {
+    await deleteBefore(options, group.instance, group.number);
+  } catch (error) {
+    // A copy of the task has deleted what was being read: then its snapshot stands, and this one is needless.
+    if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
+  }
+  return bytes;
+}
+
+async function deleteBefore(
+  { task, topic, kafka }: { task: Task; topic: string; kafka: Kafka },
+  instance: string,
+  number: number,
+): Promise<void> {
+  const { partition } = task.id;
+  const whole = new GroupAssembler();
+  let first: number | null = null;
+  const rest = new GroupAssembler();
+  let step = 0;
+  for await (const record of readPartition(kafka, topic, partition)) {
+    const place = `${topic}/${partition}/${record.offset}`;
+    whole.add(record, place);
+    if (first === null && isOf(record.headers, instance, number)) first = record.offset;
+    const group = first === null ? null : rest.add(record, place);
+    if (group !== null && applicable(group, step) !== null) step = group.to;
+  }
+  if (first === null || step < whole.highest) return;
+  // A copy may be in the midst of a group: cut in two, its next one would begin where nothing leads to.
+  if (step < whole.highestCut(first)) return;
+  const admin = kafka.admin();
+  try {
+    await admin.deleteRecords(topic, partition, first);
+  } finally {
+    await admin.close();
+  }
+}
+
+const isOf = (headers: readonly (readonly [string, Buffer])[], instance: string, number: number): boolean =>
+  headers.some(
+    ([name, value]) => name === 'group' && value.toString('latin1').startsWith(`${instance};${number};`),
+  );

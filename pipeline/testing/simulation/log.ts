@@ -1,0 +1,289 @@
+/** A log as Kafka keeps one, and a client whose requests get lost, are answered late, in part or not at all. */
+import { PipelineError } from '#pipeline/errors.ts';
+import type {
+  Admin,
+  Entry,
+  Fetcher,
+  FetchHandler,
+  Kafka,
+  KafkaRecord,
+  Producer,
+} from '#pipeline/kafka/types.ts';
+import { type Owner, type Scheduler, WORLD } from './scheduler.ts';
+
+export interface Partition {
+  readonly isAppendTime: boolean;
+  readonly records: KafkaRecord[];
+  /** Records before it are deleted. */
+  start: number;
+  /** Of the broker's clock, for append time. */
+  skewMs: number;
+  /** How readily it is fetched: 1 as soon as possible. */
+  speed: number;
+}
+
+/** How bad the world is; all zero: calm. */
+export interface Faults {
+  /** A partition's part of a request is not stored. */
+  refused: number;
+  /** It is stored, and the answer is lost. */
+  unanswered: number;
+  /** A copy of the request is still on the way, and arrives some time later. */
+  ghosts: number;
+  /** Longest way of a request or answer. */
+  delayMs: number;
+}
+
+export const CALM: Readonly<Faults> = { refused: 0, unanswered: 0, ghosts: 0, delayMs: 0 };
+
+export class SimulatedLog {
+  readonly topics = new Map<string, readonly Partition[]>();
+  readonly scheduler: Scheduler;
+  faults: Readonly<Faults> = CALM;
+  readonly #fetches = new Set<() => void>();
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  create(topic: string, partitions: number, isAppendTime: boolean): void {
+    const create = (): Partition => ({ isAppendTime, records: [], start: 0, skewMs: 0, speed: 1 });
+    this.topics.set(topic, Array.from({ length: partitions }, create));
+  }
+
+  partition(topic: string, partition: number): Partition {
+    const found = this.topics.get(topic)?.[partition];
+    if (found === undefined) throw new Error(`no partition ${topic}/${partition}`);
+    return found;
+  }
+
+  append(topic: string, partition: number, entry: Entry): number {
+    const { isAppendTime, records, skewMs } = this.partition(topic, partition);
+    const offset = records.length;
+    const timestampMs = isAppendTime ? this.scheduler.nowMs + skewMs : entry.timestampMs;
+    records.push({ ...entry, offset, timestampMs });
+    for (const fetch of this.#fetches) fetch();
+    return offset;
+  }
+
+  onAppend(fetch: () => void): () => void {
+    this.#fetches.add(fetch);
+    return () => this.#fetches.delete(fetch);
+  }
+
+  /** The client of one process; `speed` 1: it fetches as soon as possible. */
+  client(
+    owner: Owner,
+    options: { onStored?: (topic: string, isInPart: boolean) => void; speed?: number } = {},
+  ): Kafka {
+    const { onStored = () => {}, speed = 1 } = options;
+    return {
+      producer: () => createProducer(this, owner, onStored),
+      fetcher: (handler) => createFetcher(this, owner, speed, handler),
+      admin: () => createAdmin(this, owner),
+      close: async () => {},
+    };
+  }
+}
+
+interface Queued {
+  readonly topic: string;
+  readonly partition: number;
+  readonly entry: Entry;
+  readonly acknowledged: ((offset: number) => void) | null;
+}
+
+/** As the real one: one request outstanding, an answer for every partition, what has none is sent again. */
+function createProducer(
+  log: SimulatedLog,
+  owner: Owner,
+  onStored: (topic: string, isInPart: boolean) => void,
+): Producer {
+  const { scheduler } = log;
+  const { random } = scheduler;
+  let queue: Queued[] = [];
+  let inFlight: readonly Queued[] = [];
+  let waiters: { readonly left: () => boolean; readonly resolve: () => void }[] = [];
+  let [appended, done] = [0, 0];
+
+  const check = (): void => {
+    const ready = waiters.filter(({ left }) => !left());
+    waiters = waiters.filter(({ left }) => left());
+    for (const { resolve } of ready) resolve();
+  };
+  const whenNot = (left: () => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      if (!left()) resolve();
+      else waiters.push({ left, resolve });
+    });
+  const send = (): void => {
+    if (inFlight.length > 0 || queue.length === 0) return;
+    inFlight = queue.slice(0, random.between(1, 12));
+    queue = queue.slice(inFlight.length);
+    request(inFlight);
+  };
+  const request = (items: readonly Queued[]): void => {
+    const { faults } = log;
+    // On the way it belongs to nobody: the death of its sender does not stop it, or only by chance.
+    const isLostWithSender = random.chance(0.4);
+    scheduler.after(random.between(0, faults.delayMs), WORLD, () => {
+      if (owner.isDead && isLostWithSender) return;
+      deliver(items, false);
+    });
+    if (random.chance(faults.ghosts))
+      scheduler.after(random.between(0, 20 * faults.delayMs), WORLD, () => deliver(items, true));
+  };
+  const deliver = (items: readonly Queued[], isGhost: boolean): void => {
+    const { faults } = log;
+    const unanswered: Queued[] = [];
+    const stored: string[] = [];
+    let isInPart = false;
+    for (const part of Map.groupBy(items, ({ topic, partition }) => `${topic}/${partition}`).values()) {
+      if (random.chance(faults.refused)) {
+        unanswered.push(...part);
+        isInPart = true;
+        continue;
+      }
+      const offsets = part.map(({ topic, partition, entry }) => log.append(topic, partition, entry));
+      if (isGhost) continue;
+      stored.push(part[0]?.topic ?? '');
+      if (random.chance(faults.unanswered)) unanswered.push(...part);
+      else for (const [at, item] of part.entries()) item.acknowledged?.(offsets[at] ?? -1);
+    }
+    if (isGhost) return;
+    for (const topic of stored) onStored(topic, isInPart);
+    scheduler.after(random.between(0, faults.delayMs), owner, () => {
+      if (unanswered.length > 0) {
+        // In the order of the queue: what follows waits.
+        request(unanswered);
+        return;
+      }
+      done += inFlight.length;
+      inFlight = [];
+      check();
+      send();
+    });
+  };
+  const enqueue = (item: Queued): void => {
+    queue.push(item);
+    appended += 1;
+    if (inFlight.length === 0) scheduler.after(random.between(0, log.faults.delayMs), owner, send);
+  };
+  return {
+    append: (topic, partition, entry) => enqueue({ topic, partition, entry, acknowledged: null }),
+    send: (topic, partition, entry) =>
+      new Promise((resolve) => {
+        const acknowledged = (offset: number) => resolve({ offset, appendTimeMs: -1 });
+        enqueue({ topic, partition, entry, acknowledged });
+      }),
+    acknowledged: () => {
+      const until = appended;
+      return whenNot(() => done < until);
+    },
+    get pendingBytes() {
+      return queue.length + inFlight.length;
+    },
+    writable: () => whenNot(() => queue.length > 40),
+    close: () => whenNot(() => queue.length + inFlight.length > 0),
+  };
+}
+
+function createFetcher(log: SimulatedLog, owner: Owner, ownSpeed: number, handler: FetchHandler): Fetcher {
+  const { scheduler } = log;
+  const { random } = scheduler;
+  const positions = new Map<
+    string,
+    { topic: string; partition: number; offset: number; isPaused: boolean }
+  >();
+  let isScheduled = false;
+  let isClosed = false;
+
+  const fetch = (): void => {
+    isScheduled = false;
+    if (isClosed) return;
+    const ready = [...positions.values()].filter(({ topic, partition, offset, isPaused }) => {
+      const { records, speed, start } = log.partition(topic, partition);
+      return !isPaused && (offset < records.length || offset < start) && random.chance(speed * ownSpeed);
+    });
+    if (ready.length > 0) {
+      const place = random.pick(ready);
+      const { topic, partition, offset } = place;
+      const { records, start } = log.partition(topic, partition);
+      if (offset < start) {
+        positions.delete(`${topic}/${partition}`);
+        const message = `${topic}/${partition}: offset ${offset} is deleted, the log starts at ${start}`;
+        handler.onError(topic, partition, new PipelineError('OFFSET_OUT_OF_RANGE', message));
+      } else {
+        const batch = records.slice(offset, offset + random.between(1, 9));
+        place.offset = offset + batch.length;
+        handler.onRecords(topic, partition, batch, records.length);
+      }
+    }
+    const isBehind = [...positions.values()].some(
+      ({ topic, partition, offset, isPaused }) =>
+        !isPaused && offset < log.partition(topic, partition).records.length,
+    );
+    if (isBehind) schedule();
+  };
+  const schedule = (): void => {
+    if (isScheduled || isClosed) return;
+    isScheduled = true;
+    scheduler.after(random.between(0, Math.max(1, log.faults.delayMs)), owner, fetch);
+  };
+  const stopListening = log.onAppend(schedule);
+  return {
+    add: (topic, partition, offset) => {
+      positions.set(`${topic}/${partition}`, { topic, partition, offset, isPaused: false });
+      schedule();
+    },
+    remove: (topic, partition) => {
+      positions.delete(`${topic}/${partition}`);
+    },
+    pause: (topic, partition) => {
+      const place = positions.get(`${topic}/${partition}`);
+      if (place !== undefined) place.isPaused = true;
+    },
+    resume: (topic, partition) => {
+      const place = positions.get(`${topic}/${partition}`);
+      if (place !== undefined) place.isPaused = false;
+      schedule();
+    },
+    close: async () => {
+      isClosed = true;
+      stopListening();
+    },
+  };
+}
+
+function createAdmin(log: SimulatedLog, owner: Owner): Admin {
+  const { scheduler } = log;
+  const answer = <T>(ask: () => T): Promise<T> =>
+    new Promise((resolve) => {
+      scheduler.after(scheduler.random.between(0, log.faults.delayMs), owner, () => resolve(ask()));
+    });
+  const unused = async (): Promise<never> => {
+    throw new Error('the engine does not ask this once it runs');
+  };
+  return {
+    offsets: (topic) =>
+      answer(() =>
+        (log.topics.get(topic) ?? []).map(({ start, records }, partition) => ({
+          partition,
+          start,
+          end: records.length,
+        })),
+      ),
+    deleteRecords: (topic, partition, offset) =>
+      answer(() => {
+        const found = log.partition(topic, partition);
+        found.start = Math.max(found.start, offset);
+      }),
+    commitOffsets: () => answer(() => {}),
+    createTopics: unused,
+    topics: unused,
+    settings: unused,
+    deleteTopics: unused,
+    brokerCount: unused,
+    close: async () => {},
+  };
+}

@@ -1,0 +1,285 @@
+/** What must come out, from the finished raw log, in a few lines: sort, fold, no engine. */
+import { readPosition } from '#pipeline/merge/position.ts';
+import { partitionOf } from '#pipeline/runtime/partitioner.ts';
+import type { SimulatedLog } from './log.ts';
+import * as logic from './logic.ts';
+import { decodeValue, graph } from './topology.ts';
+
+const DERIVED = ['mid', 'dev', 'fin', 'out', 'win', 'dlq'];
+
+/** One output: log time, key, and the value as text; of dead letters the place. */
+export type Line = string;
+/** `topic/partition/writer` -> its outputs in order. */
+export type Streams = Map<string, Line[]>;
+
+interface Input {
+  readonly logTimeMs: number;
+  readonly topic: string;
+  readonly partition: number;
+  readonly writer: string;
+  readonly order: number;
+  readonly key: string;
+  readonly value: logic.Value;
+}
+
+export const lineOf = (logTimeMs: number, key: string, value: logic.Value): Line =>
+  `${logTimeMs} ${key} ${value.kind} ${value.number} ${value.hash} ${value.eventTimeMs}`;
+
+export const timeOf = (line: Line): number => Number.parseInt(line, 10);
+
+/** All streams up to a log time. */
+export function reference(log: SimulatedLog, untilMs: number): Streams {
+  const streams: Streams = new Map();
+  const inputs = new Map<string, Input[]>();
+  for (const topic of ['a', 'b', 'facts']) {
+    for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
+      let maximumMs = 0;
+      const found: Input[] = [];
+      for (const { timestampMs, offset, key, value } of records) {
+        maximumMs = Math.max(maximumMs, timestampMs);
+        if (value === null) continue;
+        const decoded = decodeValue(topic, value);
+        const place = { topic, partition, writer: '', order: offset };
+        found.push({ logTimeMs: maximumMs, ...place, key: String(key), value: decoded });
+      }
+      inputs.set(`${topic}/${partition}`, found);
+    }
+  }
+  for (const { subTopology, partition } of graph.tasks()) {
+    const own = { na: ['a'], nb: ['b'], e: ['mid'], s: ['mid', 'dev'] }[subTopology] ?? [];
+    const names = [
+      ...own.map((topic) => `${topic}/${partition}`),
+      ...(subTopology === 's' ? [] : ['facts/0']),
+    ];
+    const all = names.flatMap((name) => inputs.get(name) ?? []).sort(compare);
+    foldTask(subTopology, all, untilMs, (topic, key, value, logTimeMs) => {
+      const target = topic === 'dlq' ? 0 : partitionOf(Buffer.from(key), 2);
+      const writer = `${subTopology}-${partition}`;
+      const name = `${topic}/${target}/${writer}`;
+      const stream = streams.get(name) ?? [];
+      streams.set(name, stream);
+      stream.push(topic === 'dlq' ? `${logTimeMs} ${key}` : lineOf(logTimeMs, key, value));
+      const input = { logTimeMs, topic, partition: target, writer, order: stream.length, key, value };
+      const readers = inputs.get(`${topic}/${target}`) ?? [];
+      inputs.set(`${topic}/${target}`, readers);
+      readers.push(input);
+    });
+  }
+  return streams;
+}
+
+type Emit = (topic: string, key: string, value: logic.Value, logTimeMs: number) => void;
+interface Timer {
+  readonly processor: string;
+  readonly time: 'log' | 'event';
+  readonly key: string;
+  readonly atMs: number;
+}
+
+function foldTask(name: string, all: readonly Input[], untilMs: number, write: Emit): void {
+  const states = new Map(
+    ['na', 'nb', 'e', 's', 't'].map((processor) => [processor, new Map<string, unknown>()]),
+  );
+  let timers: Timer[] = [];
+  let nowMs = 0;
+  const streamTimes = new Map<string, number>();
+  const due = (time: 'log' | 'event', processor: string | null, byMs: number): Timer | undefined =>
+    timers
+      .filter(
+        (timer) =>
+          timer.time === time && timer.atMs <= byMs && (processor ?? timer.processor) === timer.processor,
+      )
+      .sort(
+        (x, y) => x.atMs - y.atMs || compareText(x.processor, y.processor) || compareText(x.key, y.key),
+      )[0];
+
+  const run = (processor: string, work: (tools: logic.Tools) => void, dead: () => void): void => {
+    const state = states.get(processor) ?? new Map<string, unknown>();
+    const before = new Map(state);
+    const timersBefore = timers;
+    const outputs: [string, string, logic.Value][] = [];
+    const store = <V>(prefix: string) => ({
+      get: (key: string) => state.get(prefix + key) as V | undefined,
+      put: (key: string, value: V) => void state.set(prefix + key, value),
+    });
+    const without = (time: string, key: string) =>
+      timers.filter((timer) => timer.processor !== processor || timer.time !== time || timer.key !== key);
+    const timer = (time: 'log' | 'event') => ({
+      set: (key: string, atMs: number) => {
+        timers = [...without(time, key), { processor, time, key, atMs }];
+      },
+      get: (key: string) =>
+        timers.find((one) => one.processor === processor && one.time === time && one.key === key)?.atMs,
+      cancel: (key: string) => {
+        timers = without(time, key);
+      },
+    });
+    const admitted = store<readonly [number, number]>('admitted ');
+    try {
+      work({
+        cells: store('cell '),
+        facts: store('fact '),
+        admitted: {
+          get: (key) => {
+            const [writtenMs, value] = admitted.get(key) ?? [Number.NEGATIVE_INFINITY, 0];
+            return writtenMs + logic.ADMITTED_MS < nowMs ? undefined : value;
+          },
+          put: (key, value) => admitted.put(key, [nowMs, value]),
+        },
+        logTimer: timer('log'),
+        eventTimer: timer('event'),
+        emit: (topic, key, value) => outputs.push([topic, key, value]),
+      });
+    } catch {
+      states.set(processor, before);
+      timers = timersBefore;
+      dead();
+      return;
+    }
+    for (const [topic, key, value] of outputs) {
+      write(topic, key, value, nowMs);
+      if (topic === 'fin') feed('t', { topic, key, value });
+      if (topic === 'out') windowed.add({ key, value });
+    }
+  };
+  const feed = (processor: string, { topic, key, value }: Pick<Input, 'topic' | 'key' | 'value'>): void => {
+    const step = { a: logic.normalize, b: logic.normalize, facts: logic.learn, fin: logic.tally }[topic];
+    const own = processor === 'e' ? logic.expand : logic.gather;
+    if (topic !== 'facts' && value.eventTimeMs > (streamTimes.get(processor) ?? Number.NEGATIVE_INFINITY)) {
+      streamTimes.set(processor, value.eventTimeMs);
+      const next = () => due('event', processor, value.eventTimeMs);
+      for (let timer = next(); timer !== undefined; timer = next()) fire(timer);
+    }
+    const moment = { topic, key, logTimeMs: nowMs };
+    run(
+      processor,
+      (tools) => (step ?? own)(value, moment, tools),
+      () => write('dlq', topic, value, nowMs),
+    );
+  };
+  const fire = (timer: Timer): void => {
+    timers = timers.filter((one) => one !== timer);
+    const moment = { topic: '', key: timer.key, atMs: timer.atMs, logTimeMs: nowMs };
+    const work = timer.time === 'log' ? logic.expire : logic.settle;
+    run(
+      timer.processor,
+      (tools) => work(moment, tools),
+      () => write('dlq', timer.processor, NOTHING, nowMs),
+    );
+  };
+  const fireLog = (byMs: number): void => {
+    for (let timer = due('log', null, byMs); timer !== undefined; timer = due('log', null, byMs)) {
+      nowMs = Math.max(nowMs, timer.atMs);
+      fire(timer);
+    }
+    for (let dueMs = windowed.dueMs(); dueMs <= byMs; dueMs = windowed.dueMs()) {
+      nowMs = Math.max(nowMs, dueMs);
+      windowed.close();
+    }
+  };
+  const windowed = createWindows(
+    () => nowMs,
+    (key, value) => write('win', key, value, nowMs),
+  );
+  for (const input of all) {
+    if (input.logTimeMs > untilMs) break;
+    fireLog(input.logTimeMs);
+    nowMs = input.logTimeMs;
+    feed(name, input);
+  }
+  fireLog(untilMs);
+}
+
+/** The windows of `w`: every open window with what it holds, closed one after the other. */
+function createWindows(nowMs: () => number, write: (key: string, value: logic.Value) => void) {
+  interface Open {
+    readonly name: string;
+    readonly startMs: number;
+    readonly endMs: number;
+    readonly key: string;
+    total: logic.Total;
+  }
+  let open: Open[] = [];
+  let streamMs = Number.NEGATIVE_INFINITY;
+  const reachedMs = () =>
+    Math.max(streamMs - logic.GRACE_MS, nowMs() - logic.GRACE_MS - logic.CLOSE_DELAY_MS);
+  const close = (): void => {
+    const closing = open.filter(({ endMs }) => endMs <= reachedMs());
+    open = open.filter(({ endMs }) => endMs > reachedMs());
+    closing.sort((x, y) => x.endMs - y.endMs || compareText(x.name, y.name) || compareText(x.key, y.key));
+    for (const { name, startMs, key, total } of closing) write(key, logic.windowValue(name, startMs, total));
+  };
+  return {
+    close,
+    dueMs: () => Math.min(...open.map(({ endMs }) => endMs)) + logic.GRACE_MS + logic.CLOSE_DELAY_MS,
+    add: ({ key, value }: Pick<Input, 'key' | 'value'>) => {
+      streamMs = Math.max(streamMs, value.eventTimeMs);
+      close();
+      for (const [name, { sizeMs, advanceMs }] of Object.entries(logic.WINDOWS)) {
+        const lastMs = Math.floor(value.eventTimeMs / advanceMs) * advanceMs;
+        for (let startMs = lastMs; startMs > value.eventTimeMs - sizeMs; startMs -= advanceMs) {
+          const endMs = startMs + sizeMs;
+          if (endMs <= reachedMs()) continue;
+          const known = open.find((one) => one.name === name && one.startMs === startMs && one.key === key);
+          if (known !== undefined) known.total = logic.addToTotal(known.total, value);
+          else open.push({ name, startMs, endMs, key, total: logic.addToTotal([0, 0], value) });
+        }
+      }
+    },
+  };
+}
+
+const NOTHING: logic.Value = { kind: '', number: 0, hash: 0, eventTimeMs: 0 };
+
+const compareText = (x: string, y: string): number => (x < y ? -1 : x > y ? 1 : 0);
+
+const compare = (x: Input, y: Input): number =>
+  x.logTimeMs - y.logTimeMs ||
+  compareText(x.topic, y.topic) ||
+  x.partition - y.partition ||
+  compareText(x.writer, y.writer) ||
+  x.order - y.order;
+
+/** What the log holds, first occurrences, writer by writer. Throws on a hole or on two different records at one place. */
+export function found(log: SimulatedLog): Streams {
+  const streams: Streams = new Map();
+  for (const topic of DERIVED) {
+    for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
+      for (const { key, value, timestampMs, headers, offset } of records) {
+        const { writer, sequence } = readPosition(headers, `${topic}/${partition}/${offset}`);
+        const name = `${topic}/${partition}/${writer}`;
+        const stream = streams.get(name) ?? [];
+        streams.set(name, stream);
+        const text = String(key);
+        const line =
+          topic === 'dlq'
+            ? `${timestampMs} ${text}`
+            : lineOf(timestampMs, text, decodeValue(topic, value ?? Buffer.alloc(0)));
+        if (sequence > stream.length + 1) throw new Error(`${name}: a hole before ${sequence}`);
+        if (sequence === stream.length + 1) stream.push(line);
+        else if (stream[sequence - 1] !== line)
+          throw new Error(`${name}: two records at ${sequence}: ${stream[sequence - 1]} and ${line}`);
+      }
+    }
+  }
+  return streams;
+}
+
+/** All bytes of what the log holds, first occurrences, writer by writer: time, key, value and headers. */
+export function bytesOf(log: SimulatedLog): Streams {
+  const streams: Streams = new Map();
+  for (const topic of DERIVED) {
+    for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
+      for (const { key, value, timestampMs, headers, offset } of records) {
+        const { writer, sequence } = readPosition(headers, `${topic}/${partition}/${offset}`);
+        const name = `${topic}/${partition}/${writer}`;
+        const stream = streams.get(name) ?? [];
+        streams.set(name, stream);
+        if (sequence !== stream.length + 1) continue;
+        const texts = headers.map(([header, bytes]) => `${header}=${bytes.toString('latin1')}`);
+        stream.push(`${timestampMs} ${key?.toString('latin1')} ${value?.toString('latin1')} ${texts.join()}`);
+      }
+    }
+  }
+  return streams;
+}

@@ -1,0 +1,203 @@
+/**
+ * One schedule: processes over a simulated log, with everything that goes wrong chosen by a seed; then calm, in which
+ * everything must finish; then the comparison with the reference fold and, byte by byte, with an undisturbed run.
+ */
+import { readControlTick } from '#pipeline/runtime/outputs.ts';
+import type { Faults, SimulatedLog } from './log.ts';
+import { bytesOf, found, reference, type Streams, timeOf } from './reference.ts';
+import type { Random } from './scheduler.ts';
+import { graph } from './topology.ts';
+import { SimulatedProcess, taskName, Violation, World } from './world.ts';
+
+export interface ScheduleResult {
+  /** Records in derived topics, duplicates left out. */
+  readonly records: number;
+  /** Of these, written while faults were active. */
+  readonly disturbed: number;
+  readonly duplicates: number;
+  readonly events: number;
+  readonly kills: number;
+  readonly checkpoints: number;
+  readonly rows: number;
+}
+
+const DERIVED = ['mid', 'dev', 'fin', 'out', 'win', 'dlq'];
+const FAULTS: readonly Faults[] = [
+  { refused: 0.1, unanswered: 0.1, ghosts: 0.1, delayMs: 4 },
+  { refused: 0.02, unanswered: 0.02, ghosts: 0.02, delayMs: 2 },
+  { refused: 0.2, unanswered: 0.2, ghosts: 0.1, delayMs: 8 },
+];
+
+/** Runs one schedule. Throws a Violation that says what was wrong. */
+export async function runSchedule(seed: number): Promise<ScheduleResult> {
+  const world = new World(seed);
+  const { scheduler, log } = world;
+  const { random } = scheduler;
+  const all = graph.tasks().map(taskName);
+  // The first process has every task; the others are copies of some.
+  const copies = random.pick([0, 0, 1, 2]);
+  for (let index = 0; index <= copies; index += 1)
+    world.processes.push(
+      new SimulatedProcess(world, index, index === 0 ? new Set(all) : sample(random, all)),
+    );
+  for (const process of world.processes) process.start();
+  world.startSink();
+  world.startSink();
+
+  const data = random.between(15, 40);
+  log.faults = random.pick(FAULTS);
+  let events = 0;
+  const limit = random.between(2_500, 5_000);
+  while ((world.made < data || events < limit) && world.failure === null) {
+    events += 1;
+    const choice = random.next();
+    if (choice < 0.02) scheduler.advance(random.between(0, 4));
+    else if (choice < 0.04 && world.made < data) {
+      for (let more = random.pick([1, 1, 1, 2, 8]); more > 0; more -= 1) world.make();
+    } else if (choice < 0.0422) world.disturb();
+    else if (!(await scheduler.step())) scheduler.advance(1);
+  }
+  if (world.failure !== null) throw world.failure;
+  const disturbed = count(check(() => found(log)));
+  const maximumMs = Math.max(...['a', 'b', 'facts'].flatMap((name) => times(log, name)), scheduler.nowMs);
+  world.calm();
+  const endMs = maximumMs + 40;
+  events += await settle(world, endMs, true);
+  // Now nothing more happens by itself. Who starts here depends on what the others say again.
+  for (const process of world.processes.slice(1)) {
+    process.kill();
+    process.start();
+  }
+  if (copies > 0) events += await settle(world, endMs, false);
+
+  const streams = check(() => found(log));
+  compare(cut(reference(log, endMs), endMs), cut(streams, endMs), 'the reference');
+  compareRows(world, streams, endMs);
+  const calm = await undisturbed(world, endMs, seed);
+  compare(cut(bytesOf(calm.log), endMs), cut(bytesOf(log), endMs), 'an undisturbed run');
+  return {
+    records: count(cut(streams, endMs)),
+    disturbed,
+    duplicates:
+      DERIVED.flatMap((name) => log.topics.get(name) ?? []).reduce(
+        (sum, { records }) => sum + records.length,
+        0,
+      ) - count(streams),
+    events,
+    kills: world.kills,
+    checkpoints: world.writes,
+    rows: world.database.rows.length,
+  };
+}
+
+/** One process, nothing goes wrong, over the same raw records and ticks. */
+async function undisturbed(past: World, endMs: number, seed: number): Promise<World> {
+  const world = new World(seed + 1, past);
+  const process = new SimulatedProcess(world, 0, new Set(graph.tasks().map(taskName)));
+  world.processes.push(process);
+  process.start();
+  world.startSink();
+  await settle(world, endMs, true);
+  return world;
+}
+
+const MAX_CALM_EVENTS = 60_000;
+
+/** Until every task of every process has promised all up to `endMs`, and all of it is in the log and in the sink. */
+async function settle(world: World, endMs: number, makesRecords: boolean): Promise<number> {
+  const { scheduler, log } = world;
+  scheduler.advance(Math.max(0, endMs + 1 - scheduler.nowMs));
+  let events = 0;
+  for (; events < MAX_CALM_EVENTS; events += 1) {
+    if (world.failure !== null) throw world.failure;
+    if (!(await scheduler.step())) scheduler.advance(1);
+    // Records that wait are what makes the processes ask for the ticks that move everything past the end.
+    if (makesRecords && events % 1_000 === 0) for (const key of ['0', '1', '2', '3']) world.make(key);
+    if (events % 100 === 0 && isSettled(world, endMs)) return events;
+  }
+  const late = world.processes.flatMap((process) =>
+    (process.processing?.tasks ?? [])
+      .filter(({ boundMs }) => boundMs <= endMs)
+      .map(
+        (task) =>
+          `p${process.index} ${task.writer} at ${task.boundMs - endMs}, waits for ${JSON.stringify(task.blocked())}`,
+      ),
+  );
+  throw new Violation(
+    `not live after ${events} calm events at ${log.scheduler.nowMs - endMs}: ${late.join('; ') || 'the sink'}`,
+  );
+}
+
+function isSettled(world: World, endMs: number): boolean {
+  const isFolded = world.processes.every(
+    ({ processing }) => processing?.tasks.every(({ boundMs }) => boundMs > endMs) === true,
+  );
+  if (!isFolded) return false;
+  const streams = check(() => found(world.log));
+  if (!isPromised(world.log, streams, endMs)) return false;
+  const wanted = [...streams]
+    .filter(([name]) => name.startsWith('fin/'))
+    .reduce((sum, [, lines]) => sum + lines.length, 0);
+  return world.database.rows.length >= wanted;
+}
+
+/** Every writer has said in the log that it is past the end, and what it says that it wrote is there. */
+function isPromised(log: SimulatedLog, streams: Streams, endMs: number): boolean {
+  const missing = new Set(graph.tasks().map(taskName));
+  for (const { controlTopic } of graph.nodes) {
+    for (const { value } of log.partition(controlTopic, 0).records) {
+      const tick = readControlTick(value);
+      if (tick === null || tick.logTimeMs <= endMs) continue;
+      const isThere = Object.entries(tick.sequences).every(
+        ([name, sequence]) => (streams.get(`${name}/${tick.writer}`)?.length ?? 0) >= sequence,
+      );
+      if (isThere) missing.delete(tick.writer);
+    }
+  }
+  return missing.size === 0;
+}
+
+const sample = (random: Random, names: readonly string[]): ReadonlySet<string> =>
+  new Set(names.filter(() => random.chance(0.6)));
+
+const times = (log: SimulatedLog, topic: string): number[] =>
+  (log.topics.get(topic) ?? []).flatMap(({ records }) => records.map(({ timestampMs }) => timestampMs));
+
+const count = (streams: Streams): number =>
+  [...streams.values()].reduce((sum, lines) => sum + lines.length, 0);
+
+const cut = (streams: Streams, endMs: number): Streams =>
+  new Map([...streams].map(([name, lines]) => [name, lines.filter((line) => timeOf(line) <= endMs)]));
+
+function check<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Violation(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function compare(expected: Streams, actual: Streams, other: string): void {
+  for (const name of new Set([...expected.keys(), ...actual.keys()])) {
+    const [wanted, got] = [expected.get(name) ?? [], actual.get(name) ?? []];
+    const at = wanted.findIndex((line, index) => line !== got[index]);
+    if (at === -1 && wanted.length === got.length) continue;
+    const place = at === -1 ? wanted.length : at;
+    throw new Violation(
+      `${name} differs from ${other} at ${place + 1}: expected ${wanted[place]}, found ${got[place]}; ${wanted.length} and ${got.length} records`,
+    );
+  }
+}
+
+function compareRows({ database }: World, streams: Streams, endMs: number): void {
+  const have = new Map<string, number>();
+  for (const row of database.rows) have.set(row, (have.get(row) ?? 0) + 1);
+  for (const [row, times] of have) if (times > 1) throw new Violation(`the sink has ${row} ${times} times`);
+  for (const [name, lines] of streams) {
+    if (!name.startsWith('fin/')) continue;
+    for (const [index, line] of lines.entries()) {
+      if (timeOf(line) <= endMs && !have.has(`${name}:${index + 1}`))
+        throw new Violation(`the sink has lost ${name}:${index + 1}`);
+    }
+  }
+}

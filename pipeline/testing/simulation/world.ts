@@ -1,0 +1,259 @@
+/** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
+import { startDelivery } from '#pipeline/runtime/delivery.ts';
+import type { TaskId } from '#pipeline/runtime/graph.ts';
+import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
+import type { StateBackend } from '#pipeline/state/backend.ts';
+import { createMemoryBackend } from '#pipeline/state/memory.ts';
+import { silentLog } from '#pipeline/telemetry/log.ts';
+import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import { CALM, SimulatedLog } from './log.ts';
+import type { Value } from './logic.ts';
+import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
+import { createSink, type Database } from './sink.ts';
+import { a, b, facts, fin, graph, serde } from './topology.ts';
+
+/** Something that may never be so. */
+export class Violation extends Error {}
+
+const START_MS = 1_000;
+/** How often a process is killed at a moment that matters. */
+const STRIKE = 0.004;
+const GENESIS = { fingerprint: 'simulated', epoch: 1, startOffsets: new Map<string, number>() };
+const nothing = () => nothing;
+/** Counts nothing: whatever is asked of it is a function that does nothing. */
+const noMetrics: Metrics = new Proxy({} as Metrics, { get: () => nothing });
+
+/** Entries of a task's disk; what is written survives its process. */
+type Disk = Map<string, Map<string, string>>;
+
+export const taskName = ({ subTopology, partition }: TaskId): string => `${subTopology}-${partition}`;
+
+export class SimulatedProcess {
+  readonly world: World;
+  readonly index: number;
+  readonly tasks: ReadonlySet<string>;
+  readonly disk: Disk = new Map();
+  starts = 0;
+  owner: Owner = { isDead: true, isPaused: false };
+  processing: Processing | null = null;
+
+  constructor(world: World, index: number, tasks: ReadonlySet<string>) {
+    this.world = world;
+    this.index = index;
+    this.tasks = tasks;
+  }
+
+  start(): void {
+    const { world, index } = this;
+    const { random } = world.scheduler;
+    this.starts += 1;
+    const owner: Owner = { isDead: false, isPaused: false };
+    this.owner = owner;
+    void startProcessing({
+      kafka: world.log.client(owner, {
+        onStored: (topic, isInPart) => this.#onStored(topic, isInPart, owner),
+        speed: index === 0 ? 1 : random.pick([1, 1, 0.1]),
+      }),
+      graph,
+      genesis: GENESIS,
+      serde,
+      clock: simulatedClock(world.scheduler, owner, random.between(-3, 3)),
+      log: silentLog,
+      metrics: noMetrics,
+      physicalName: (topic) => topic,
+      openState: async (task) => this.#openDisk(task, owner),
+      owns: (task) => this.tasks.has(taskName(task)),
+      instance: `p${index}-${this.starts}`,
+      lagGroup: null,
+      checkpointMs: random.between(3, 40),
+      tickIntervalMs: random.between(1, 20),
+      limits: {
+        snapshotBytes: random.pick([200, 2_000, 1_000_000]),
+        turnRecords: random.pick([1, 1, 3, 12]),
+        maxWaitingBytes: random.pick([60, 300, 1_000_000]),
+        changelogRecordChars: random.pick([50, 200, 100_000]),
+        recentValues: random.pick([1, 3, 1_000]),
+      },
+    }).then(
+      (processing) => {
+        if (owner.isDead) return;
+        this.processing = processing;
+        void processing.failed.then((error) => world.fail(error, owner));
+      },
+      (error: unknown) => world.fail(error, owner),
+    );
+  }
+
+  kill(): void {
+    this.owner.isDead = true;
+    this.processing = null;
+    const { random } = this.world.scheduler;
+    const fate = random.next();
+    if (fate < 0.3) this.disk.clear();
+    else if (fate < 0.5 && this.disk.size > 0) this.disk.delete(random.pick([...this.disk.keys()]));
+  }
+
+  /** Between the changelog and the disk is the moment at which a checkpoint is in two places or in one. */
+  #onStored(topic: string, isInPart: boolean, owner: Owner): void {
+    if (topic.startsWith('changelog.') && !owner.isDead) this.world.strikes(this, isInPart ? 0.03 : STRIKE);
+  }
+
+  #openDisk(task: TaskId, owner: Owner): StateBackend {
+    const { scheduler } = this.world;
+    const name = taskName(task);
+    const entries = this.disk.get(name) ?? new Map<string, string>();
+    this.disk.set(name, entries);
+    const memory = createMemoryBackend(entries);
+    const delayMs = () => scheduler.random.between(0, this.world.log.faults.delayMs);
+    return {
+      ...memory,
+      // Whole or not at all, at some later moment; a process that dies before has not written.
+      write: (operations) =>
+        new Promise((resolve) => {
+          scheduler.after(delayMs(), owner, () => {
+            if (this.world.strikes(this)) return;
+            memory.writeNow(operations);
+            this.world.writes += 1;
+            if (!this.world.strikes(this)) resolve();
+          });
+        }),
+    };
+  }
+}
+
+export class World {
+  readonly scheduler: Scheduler;
+  readonly log: SimulatedLog;
+  readonly processes: SimulatedProcess[] = [];
+  readonly database: Database = { rows: [], positions: [], resume: [] };
+  sinkOwners: Owner[] = [];
+  failure: Violation | null = null;
+  kills = 0;
+  writes = 0;
+  made = 0;
+
+  /** `past`: a world whose raw records, facts and ticks this one begins with, and whose time. */
+  constructor(seed: number, past: World | null = null) {
+    this.scheduler = new Scheduler(seed, past?.scheduler.nowMs ?? START_MS);
+    this.log = new SimulatedLog(this.scheduler);
+    for (const { name, layer, partitions } of graph.topics)
+      this.log.create(name, partitions, layer !== 'derived');
+    for (const [name, { partitions }] of graph.engineTopics) this.log.create(name, partitions, false);
+    for (const [name, partitions] of past?.log.topics ?? []) {
+      for (const [partition, { isAppendTime, records }] of partitions.entries())
+        if (isAppendTime) this.log.partition(name, partition).records.push(...records);
+    }
+  }
+
+  fail(error: unknown, owner: Owner): void {
+    if (owner.isDead) return;
+    this.failure ??= new Violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+
+  startSink(): void {
+    const owner: Owner = { isDead: false, isPaused: false };
+    this.sinkOwners.push(owner);
+    const { scheduler, log } = this;
+    const sink = createSink(this.database, scheduler, owner, () => log.faults.delayMs);
+    void startDelivery({
+      name: 'sink',
+      sink,
+      inputs: [fin],
+      kafka: log.client(owner),
+      serde,
+      clock: simulatedClock(scheduler, owner, 0),
+      log: silentLog,
+      metrics: noMetrics,
+      physicalName: (topic) => topic,
+    }).then(
+      (delivery) => void delivery.failed.then((error) => this.fail(error, owner)),
+      (error: unknown) => this.fail(error, owner),
+    );
+  }
+
+  /** Kills a process at a moment that matters, now and then. */
+  strikes(process: SimulatedProcess, probability = STRIKE): boolean {
+    if (this.log.faults === CALM || !this.scheduler.random.chance(probability)) return false;
+    this.#kill(process);
+    return true;
+  }
+
+  /** One more fact enters; with a key, one that goes through all stages. */
+  make(given?: string): void {
+    const { random } = this.scheduler;
+    this.made += 1;
+    const topic = given === undefined ? random.pick([a, a, b, facts]) : a;
+    const key = given ?? String(random.below(9));
+    const value: Value = {
+      kind: 'x',
+      number: this.made,
+      hash: random.below(1 << 30),
+      eventTimeMs: this.scheduler.nowMs - random.pick([0, 1, 2, 5, 30]),
+    };
+    const partition = topic === a ? Number(key) % 2 : 0;
+    // Leaders move, and their clocks differ.
+    if (given === undefined && random.chance(0.2))
+      this.log.partition(topic.name, partition).skewMs = random.between(-12, 12);
+    this.log.append(topic.name, partition, {
+      timestampMs: 0,
+      key: Buffer.from(key),
+      value: serde.encode(topic, value),
+      headers: [],
+    });
+  }
+
+  disturb(): void {
+    const { random } = this.scheduler;
+    const choice = random.next();
+    if (choice < 0.2) {
+      const partitions = random.pick([...this.log.topics.values()]);
+      random.pick(partitions).speed = random.pick([1, 1, 1, 0.3, 0.1]);
+      return;
+    }
+    if (choice < 0.3) {
+      const owner = random.pick(this.sinkOwners);
+      if (random.chance(0.5)) this.#pause(owner);
+      else {
+        owner.isDead = true;
+        this.sinkOwners = this.sinkOwners.filter((other) => other !== owner);
+        this.startSink();
+      }
+      return;
+    }
+    const process = random.pick(this.processes);
+    if (random.chance(0.65)) this.#kill(process);
+    else this.#pause(process.owner);
+  }
+
+  /** It comes back some time later. */
+  #kill(process: SimulatedProcess): void {
+    if (process.owner.isDead) return;
+    process.kill();
+    this.kills += 1;
+    this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
+      if (process.owner.isDead) process.start();
+    });
+  }
+
+  calm(): void {
+    this.log.faults = CALM;
+    for (const partitions of this.log.topics.values()) {
+      for (const partition of partitions) {
+        partition.speed = 1;
+        partition.skewMs = 0;
+      }
+    }
+    for (const owner of [...this.sinkOwners, ...this.processes.map((process) => process.owner)])
+      this.#resume(owner);
+    for (const process of this.processes) if (process.owner.isDead) process.start();
+  }
+
+  #pause(owner: Owner): void {
+    owner.isPaused = true;
+    this.scheduler.after(this.scheduler.random.between(1, 60), WORLD, () => this.#resume(owner));
+  }
+  #resume(owner: Owner): void {
+    owner.isPaused = false;
+    this.scheduler.release();
+  }
+}

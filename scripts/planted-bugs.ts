@@ -1,0 +1,391 @@
+/**
+ * Faults of one line in the engine's own code, applied one by one to a copy of it. The simulation must catch each:
+ * what it cannot catch, it does not prove.
+ *
+ *     npm run planted-bugs
+ *     npm run planted-bugs -- --bug timers-not-restored --schedules 500
+ */
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { SimulationResult } from './simulate.ts';
+
+export interface PlantedBug {
+  readonly name: string;
+  /** Under `pipeline/`. */
+  readonly file: string;
+  /** Occurs once in the file. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  // The order of input.
+  {
+    name: 'tie-by-time-only',
+    file: 'merge/merge.ts',
+    from: 'if (time < timeMs) {',
+    to: 'if (time <= timeMs) {',
+  },
+  {
+    name: 'tick-one-early',
+    file: 'runtime/task.ts',
+    from: 'outputs.tick(tickedMs);',
+    to: 'outputs.tick(tickedMs + 1);',
+  },
+  {
+    name: 'raw-tick-inclusive',
+    file: 'merge/inbound.ts',
+    from: 'if (isTick(record.headers)) return false;',
+    to: 'if (isTick(record.headers)) { channel.frontierMs += 1; return false; }',
+  },
+  {
+    name: 'tick-ignores-sequence',
+    file: 'merge/inbound.ts',
+    from: 'if (tick === null || channel.stored.sequence < tick.sequence) return;',
+    to: 'if (tick === null) return;',
+  },
+  {
+    name: 'tick-of-one-record-less',
+    file: 'runtime/outputs.ts',
+    from: 'if (sequence > 0) sequences[name] = sequence;',
+    to: 'if (sequence > 0) sequences[name] = sequence - 1;',
+  },
+  {
+    name: 'tick-not-repeated',
+    file: 'runtime/turns.ts',
+    from: 'task.emitTick(true)',
+    to: 'task.emitTick(false)',
+  },
+  { name: 'nobody-asks-for-ticks', file: 'runtime/turns.ts', from: 'ticker.want(waitsForMs);', to: '' },
+  {
+    name: 'duplicates-kept',
+    file: 'merge/inbound.ts',
+    from: 'position.sequence <= channel.stored.sequence) return true;',
+    to: 'position.sequence < channel.stored.sequence) return true;',
+  },
+  {
+    name: 'pause-whatever-is-needed',
+    file: 'runtime/inputs.ts',
+    from: 'input.readers.every(({ inbound }) => inbound.canPause())',
+    to: 'input.readers.length > 0',
+  },
+  {
+    name: 'fetch-from-the-fastest-reader',
+    file: 'runtime/processing.ts',
+    from: 'Math.min(...readers.map(({ inbound }) => inbound.nextOffset))',
+    to: 'Math.max(...readers.map(({ inbound }) => inbound.nextOffset))',
+  },
+  // What is kept over a restart.
+  {
+    name: 'sequences-not-restored',
+    file: 'runtime/task.ts',
+    from: 'new Map(Object.entries(saved?.destinations ?? {}))',
+    to: 'new Map()',
+  },
+  {
+    name: 'folded-not-restored',
+    file: 'runtime/task.ts',
+    from: 'saved?.channels[channelName(channel)] ?? { sequence: 0, digest: 0 }',
+    to: '{ sequence: 0, digest: 0 }',
+  },
+  {
+    name: 'log-time-not-restored',
+    file: 'runtime/task.ts',
+    from: 'let logTimeMs = saved?.logTimeMs ?? 0;',
+    to: 'let logTimeMs = 0;',
+  },
+  {
+    name: 'running-maximum-not-restored',
+    file: 'merge/inbound.ts',
+    from: 'let maximumMs = resume.maximumMs;',
+    to: 'let maximumMs = 0;',
+  },
+  {
+    name: 'running-maximum-of-the-cursor',
+    file: 'merge/inbound.ts',
+    from: 'maximumMs: head.maximumBefore,',
+    to: 'maximumMs,',
+  },
+  {
+    name: 'resume-at-the-cursor',
+    file: 'merge/inbound.ts',
+    from: 'for (const channel of channels) offset = Math.min(offset, channel.queue.first?.offset ?? offset);',
+    to: '',
+  },
+  {
+    name: 'raw-resume-at-the-cursor',
+    file: 'merge/inbound.ts',
+    from: 'return head === undefined\n',
+    to: 'return head !== undefined || head === undefined\n',
+  },
+  {
+    name: 'timers-not-restored',
+    file: 'state/task-state.ts',
+    from: "[{ first: TIMER_PREFIX, end: '\\u0004', load: timers.load }]",
+    to: '[]',
+  },
+  {
+    name: 'stream-time-not-restored',
+    file: 'runtime/fold.ts',
+    from: 'options.streamTimes[definition.name] ?? Number.NEGATIVE_INFINITY',
+    to: 'Number.NEGATIVE_INFINITY',
+  },
+  // The order of a checkpoint.
+  {
+    name: 'checkpoint-before-outputs',
+    file: 'runtime/checkpoint.ts',
+    from: "yield { name: 'outputs', wait: 'acknowledged' };",
+    to: '',
+  },
+  {
+    name: 'local-before-changelog',
+    file: 'runtime/checkpoint.ts',
+    from: '  if (log.topic !== null) {',
+    to: "  yield { name: 'local', wait: 'written', operations, dropped: [] };\n  if (log.topic !== null) {",
+  },
+  {
+    name: 'nothing-is-waited-for',
+    file: 'runtime/checkpoints.ts',
+    from: 'await options.producer.acknowledged();',
+    to: '',
+  },
+  {
+    name: 'contents-after-the-wait',
+    file: 'runtime/checkpoint.ts',
+    from: 'const operations = captured.operations(meta);',
+    to: 'const operations = captured.operations(JSON.stringify(task.contents()));',
+  },
+  {
+    name: 'values-of-a-checkpoint-unreadable',
+    file: 'state/entries.ts',
+    from: 'flushing = captured;',
+    to: '',
+  },
+  // The changelog.
+  {
+    name: 'groups-applied-in-any-order',
+    file: 'state/changelog.ts',
+    from: "return group.from <= step && step < group.to ? 'apply' : null;",
+    to: "return 'apply';",
+  },
+  {
+    name: 'resent-parts-count-again',
+    file: 'state/changelog.ts',
+    from: 'else if (!parts.has(index)) parts.set(index, readOperations(value, place));',
+    to: 'else parts.set(parts.size, readOperations(value, place));',
+  },
+  {
+    name: 'a-slow-copy-moves-back',
+    file: 'state/changelog.ts',
+    from: 'group.from <= step && step < group.to',
+    to: 'group.from <= step',
+  },
+  {
+    name: 'deletion-unchecked',
+    file: 'runtime/snapshot.ts',
+    from: 'if (first === null || step < whole.highest) return;',
+    to: 'if (first === null) return;',
+  },
+  {
+    name: 'snapshot-on-top',
+    file: 'runtime/restore.ts',
+    from: "if (how === 'replace') await backend.clear('', LAST_KEY);",
+    to: '',
+  },
+  {
+    name: 'one-name-for-all-starts',
+    file: 'runtime/open-task.ts',
+    from: 'const { graph, physicalName, instance } = options;',
+    to: "const { graph, physicalName } = options; const instance = 'same';",
+  },
+  // State, timers, retention.
+  {
+    name: 'failed-writes-stay',
+    file: 'runtime/fold.ts',
+    from: "      state.rollback(mark);\n      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      runtime.take();\n      fail(error, kind, [step]",
+    to: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      runtime.take();\n      fail(error, kind, [step]",
+  },
+  {
+    name: 'failed-outputs-stay',
+    file: 'runtime/fold.ts',
+    from: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      runtime.take();\n      fail(error, kind, [step]",
+    to: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      fail(error, kind, [step]",
+  },
+  {
+    name: 'timer-at-the-tick',
+    file: 'runtime/task.ts',
+    from: 'logTimeMs = Math.max(logTimeMs, timer.atMs);',
+    to: 'logTimeMs = Math.max(logTimeMs, timeMs);',
+  },
+  {
+    name: 'timer-after-its-records',
+    file: 'runtime/task.ts',
+    from: 'if (state.timers.nextLogMs <= timeMs) {',
+    to: 'if (state.timers.nextLogMs < timeMs) {',
+  },
+  {
+    name: 'promise-past-a-timer',
+    file: 'runtime/task.ts',
+    from: 'Math.min(merge.bound(), state.timers.nextLogMs)',
+    to: 'merge.bound()',
+  },
+  {
+    name: 'timers-in-order-of-setting',
+    file: 'state/timer-queue.ts',
+    from: '  compareUtf8(a.key, b.key) ||\n',
+    to: '',
+  },
+  {
+    name: 'event-time-after-the-record',
+    file: 'runtime/fold.ts',
+    from: 'const timer = state.timers.takeEvent(name, eventTimeMs);',
+    to: 'const timer = state.timers.takeEvent(name, before);',
+  },
+  {
+    name: 'retention-too-short-by-one',
+    file: 'state/key-value.ts',
+    from: 'entry.writtenMs + retentionMs < nowMs',
+    to: 'entry.writtenMs + retentionMs <= nowMs',
+  },
+  {
+    name: 'segment-dropped-too-early',
+    file: 'state/key-value.ts',
+    from: 'entries.dropBelow(previous);',
+    to: 'entries.dropBelow(present);',
+  },
+  // Windows.
+  {
+    name: 'open-windows-not-loaded',
+    file: 'windows/window-store.ts',
+    from: 'load: slices.load,',
+    to: 'load: () => {},',
+  },
+  {
+    name: 'late-records-count',
+    file: 'windows/window-store.ts',
+    from: 'if (span.endMs <= closedMs) {\n        reportLate(',
+    to: 'if (span.endMs < closedMs) {\n        reportLate(',
+  },
+  {
+    name: 'quiet-windows-stay-open',
+    file: 'windows/closing.ts',
+    from: "if (usesLog) timers.set('log', key, endMs + logGraceMs);",
+    to: '',
+  },
+  {
+    name: 'one-window-more',
+    file: 'windows/window-store.ts',
+    from: 'const end = (endMs - firstMs) / grid.sliceMs;',
+    to: 'const end = (endMs - firstMs) / grid.sliceMs - 1;',
+  },
+  // Delivery.
+  {
+    name: 'sink-takes-duplicates',
+    file: 'runtime/delivery.ts',
+    from: 'if (sequence <= last.sequence) {',
+    to: 'if (sequence < last.sequence) {',
+  },
+];
+
+export interface BugVerdict {
+  readonly bug: PlantedBug;
+  /** Schedules until it was caught; null: it was not. */
+  readonly after: number | null;
+  readonly message: string;
+}
+
+const root = join(import.meta.dirname, '..');
+
+/** Text of the file with the fault in it. Throws when the line is not there exactly once. */
+export function plant(bug: PlantedBug, text: string): string {
+  const count = text.split(bug.from).length - 1;
+  if (count !== 1)
+    throw new Error(
+      `${bug.name}: expected its line once in pipeline/${bug.file}, found it ${count} times; correct the list`,
+    );
+  return text.replace(bug.from, () => bug.to);
+}
+
+/** Plants one fault in a copy of the engine and simulates until it shows. */
+export async function tryBug(bug: PlantedBug, schedules: number, seed: number): Promise<BugVerdict> {
+  const folder = await mkdtemp(join(tmpdir(), 'baleen-bug-'));
+  try {
+    for (const name of ['pipeline', 'schemas', 'package.json', 'scripts/simulate.ts'])
+      await cp(join(root, name), join(folder, name), { recursive: true });
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+    const file = join(folder, 'pipeline', bug.file);
+    await writeFile(file, plant(bug, await readFile(file, 'utf8')));
+    const given = ['--schedules', schedules, '--seed', seed, '--workers', 1, '--violations', 1, '--json'];
+    const { code, output } = await run([join(folder, 'scripts/simulate.ts'), ...given.map(String)]);
+    if (code === 0) return { bug, after: null, message: '' };
+    try {
+      const result = JSON.parse(output) as SimulationResult;
+      return { bug, after: result.schedules, message: result.violations[0]?.message.split('\n')[0] ?? '' };
+    } catch {
+      return { bug, after: 1, message: output.trim().split('\n').at(-1) ?? '' };
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function run(given: readonly string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, given, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      output += bytes.toString();
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      errors += bytes.toString();
+    });
+    child.once('close', (code) => resolve({ code, output: output === '' ? errors : output }));
+  });
+}
+
+const HELP = `Usage: planted-bugs [--bug NAME] [--schedules N] [--seed S]
+  --bug NAME     only this one (may be repeated)
+  --schedules N  most schedules for each (default 300)
+  --seed S       of the first schedule (default 1)`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      bug: { type: 'string', multiple: true },
+      schedules: { type: 'string', default: '300' },
+      seed: { type: 'string', default: '1' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    return 0;
+  }
+  const chosen = PLANTED_BUGS.filter(({ name }) => values.bug?.includes(name) ?? true);
+  const verdicts: BugVerdict[] = [];
+  const waiting = [...chosen];
+  const worker = async (): Promise<void> => {
+    for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
+      const verdict = await tryBug(bug, Number(values.schedules), Number(values.seed)).catch(
+        (error: unknown): BugVerdict => ({ bug, after: null, message: String(error) }),
+      );
+      verdicts.push(verdict);
+      const { after, message } = verdict;
+      const said = after === null ? 'MISSED' : `caught after ${String(after).padStart(3)}`;
+      process.stdout.write(`${bug.name.padEnd(36)} ${said}  ${message.slice(0, 100)}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+  const missed = verdicts.filter(({ after }) => after === null);
+  const soon = verdicts.filter(({ after }) => after !== null && after <= 10);
+  process.stdout.write(
+    `${verdicts.length - missed.length} of ${verdicts.length} caught, ${soon.length} within 10 schedules\n`,
+  );
+  return missed.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main();
