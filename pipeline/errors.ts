@@ -25,7 +25,6 @@ export const ERROR_CODES = {
   FINGERPRINT_CHANGED: 'stop',
   STATE_UNREADABLE: 'stop',
   CHANGELOG_BROKEN: 'stop',
-  TASK_HALTED: 'stop',
   GRAPH_INVALID: 'stop',
   SINK_UNAVAILABLE: 'retry',
   SINK_STALE: 'retry',

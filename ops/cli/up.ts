@@ -13,13 +13,12 @@ import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { openOperators } from './operators.ts';
 import { makeReport, percentiles, type Report } from './report.ts';
 import { buildSettings, type UpOptions } from './settings.ts';
-import { showWaits } from './wait-notices.ts';
+import { summarise } from './summarise.ts';
 import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
 /** The world's own secret: it only guards loopback. */
 const SIMULATED_AUTHORIZATION = 'baleen-simulated-world';
 const SILENCE_MS = 86_400_000;
-const SUMMARY_MS = 1_000;
 const DRAIN_POLL_MS = 200;
 
 /** Returns 0 when it was stopped or is done. Throws, after everything is closed, what a part could not go on for. */
@@ -238,29 +237,6 @@ function provide(options: UpOptions, services: Services, simulator: Simulator | 
       websocket: options.websocketPort === null ? {} : { port: options.websocketPort },
     },
   };
-}
-
-/** Redraws the summary until the returned function is called. */
-function summarise(pipeline: Pipeline, display: Display, clock: Clock, watch: AlertWatch): () => void {
-  const sayWaits = showWaits(display, clock);
-  let lastFolded = 0;
-  let lastMs = clock.nowMs();
-  return clock.every(SUMMARY_MS, () => {
-    sayWaits(pipeline.processing.waits());
-    const folded = pipeline.processing.tasks.reduce((sum, task) => sum + task.step, 0);
-    const nowMs = clock.nowMs();
-    const recordsPerSecond =
-      lastFolded === 0 ? 0 : ((folded - lastFolded) * 1000) / Math.max(1, nowMs - lastMs);
-    lastFolded = folded;
-    lastMs = nowMs;
-    const waiting = pipeline.connectors.get('evm')?.status().detail ?? '';
-    display.summary({
-      recordsPerSecond,
-      lag: pipeline.processing.lag(),
-      alerts: watch.count(),
-      waiting,
-    });
-  });
 }
 
 /** Everything was delivered by the providers, received, folded and taken out; seen twice, a poll apart. */

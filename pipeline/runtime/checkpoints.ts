@@ -61,7 +61,7 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
       if (stage.wait === 'acknowledged') await options.producer.acknowledged();
       else {
         await persist(() => one.backend.write(stage.operations));
-        for (const [first, end] of stage.dropped) await one.backend.clear(first, end);
+        for (const [first, end] of stage.dropped) await persist(() => one.backend.clear(first, end));
         metrics.add('commits_total', { subtopology });
         committedAtMs.set(one, clock.nowMs());
       }

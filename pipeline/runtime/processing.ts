@@ -146,6 +146,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     clock,
     guard,
     turnRecords: limits.turnRecords,
+    isReady: () => kept.every(({ backend }) => backend.isReady !== false),
     onTurn: () => {
       inputs.balance(fetcher);
       afterTurn();

@@ -44,6 +44,7 @@ function open(run: TaskRun) {
     ticker: { seen: () => {}, want: (logTimeMs) => wanted.push(logTimeMs) },
     clock,
     turnRecords: 2,
+    isReady: () => true,
     onTurn: () => {},
     guard: (work) => {
       try {

@@ -24,12 +24,14 @@ export function startTurns(options: {
   clock: Clock;
   /** Records that a task folds before the others have their turn. */
   turnRecords: number;
+  /** False while the state of a task cannot be read: nothing is folded then. */
+  isReady: () => boolean;
   /** After each turn. */
   onTurn: () => void;
   /** Runs `work`, and ends processing when it throws. Does nothing once processing has ended. */
   guard: (work: () => void) => void;
 }): Turns {
-  const { tasks, producer, ticker, clock, turnRecords, onTurn, guard } = options;
+  const { tasks, producer, ticker, clock, turnRecords, isReady, onTurn, guard } = options;
   let isStopped = false;
   let isScheduled = false;
   let isHeldBack = false;
@@ -60,6 +62,10 @@ export function startTurns(options: {
 
   const turn = (): void => {
     if (isHeldBack) return;
+    if (!isReady()) {
+      wakeAt(clock.nowMs() + LOOK_AGAIN_MS);
+      return;
+    }
     let folded = 0;
     for (const task of tasks) folded += task.work(turnRecords);
     onTurn();

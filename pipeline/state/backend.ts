@@ -7,6 +7,8 @@ export interface WriteOperation {
 }
 
 export interface StateBackend {
+  /** False while it cannot be read, as when it recovers from a full disk: whoever would read waits. */
+  readonly isReady?: boolean;
   get(key: string): string | undefined;
   /** All or nothing, also across a crash; later operations on a key win. */
   write(operations: readonly WriteOperation[]): Promise<void>;

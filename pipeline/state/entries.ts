@@ -6,8 +6,7 @@
  * a checkpoint writes, does not depend on it.
  */
 import type { StateBackend, WriteOperation } from './backend.ts';
-import { wellFormed } from './byte-order.ts';
-import { compareBytes } from './memory.ts';
+import { compareUtf8, wellFormed } from './byte-order.ts';
 import type { Codec, Entries } from './store.ts';
 
 /** Undefined: deleted. */
@@ -90,7 +89,7 @@ export function createEntries<V>(options: {
     delete: (key) => set(key, undefined),
     dropBelow: (key) => {
       const before = dropped;
-      if (before !== null && compareBytes(key, before) <= 0) return;
+      if (before !== null && compareUtf8(key, before) <= 0) return;
       dropped = key;
       journal.push(() => {
         dropped = before;

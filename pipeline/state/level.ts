@@ -22,7 +22,24 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
       error,
       'start again: what is damaged is found then, and made again from the changelog',
     );
+  // After a failed append (a full disk) the tail of the log is torn. Opening again cuts it off; without that, a later
+  // batch behind the tear could survive a crash that an earlier one does not.
+  let isReady = true;
+  const appending = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      isReady = false;
+      await level.close();
+      await level.open();
+      isReady = true;
+      throw error;
+    }
+  };
   return {
+    get isReady() {
+      return isReady;
+    },
     get: (key) => {
       try {
         return level.getSync(key);
@@ -34,19 +51,11 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
       const batch = operations.map(({ key, value }) =>
         value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
       );
-      try {
-        await level.batch(batch);
-      } catch (error) {
-        // After a failed append (a full disk) the tail of the log is torn. Opening again cuts it off; without that, a
-        // later batch behind the tear could survive a crash that an earlier one does not.
-        await level.close();
-        await level.open();
-        throw error;
-      }
+      await appending(() => level.batch(batch));
     },
     // The iterator is made here: it shows what is there at the call.
     scan: (first, end) => entriesOf(level.iterator({ gte: first, lt: end }), readFailed),
-    clear: (first, end) => level.clear({ gte: first, lt: end }),
+    clear: (first, end) => appending(() => level.clear({ gte: first, lt: end })),
     sizeBytes: () => bytesIn(folder),
     close: () => level.close(),
   };

@@ -1,4 +1,5 @@
 import type { StateBackend, WriteOperation } from './backend.ts';
+import { compareUtf8 } from './byte-order.ts';
 
 /** A backend that can also be used without waiting. */
 export interface MemoryBackend extends StateBackend {
@@ -6,14 +7,12 @@ export interface MemoryBackend extends StateBackend {
   scanNow(first: string, end: string): readonly (readonly [key: string, value: string])[];
 }
 
-export const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
-
 /** State that is gone with the process, or with `entries`: for tests and for replays. */
 export function createMemoryBackend(entries: Map<string, string> = new Map()): MemoryBackend {
   const inRange = (first: string, end: string) =>
     [...entries]
-      .filter(([key]) => compareBytes(key, first) >= 0 && compareBytes(key, end) < 0)
-      .sort(([a], [b]) => compareBytes(a, b));
+      .filter(([key]) => compareUtf8(key, first) >= 0 && compareUtf8(key, end) < 0)
+      .sort(([a], [b]) => compareUtf8(a, b));
   const writeNow = (operations: readonly WriteOperation[]): void => {
     for (const { key, value } of operations) {
       if (value === null) entries.delete(key);

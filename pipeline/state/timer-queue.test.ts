@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { Journal } from './entries.ts';
-import { compareBytes } from './memory.ts';
 import type { TimerTime } from './store.ts';
 import { createTimerQueue, type DueTimer, TIMER_PREFIX, type TimerQueue } from './timer-queue.ts';
 
@@ -212,6 +211,7 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
   },
 );
 
+const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const sorted = (timers: readonly DueTimer[]): DueTimer[] =>
   [...timers].sort(

@@ -14,6 +14,7 @@ import { LAST_KEY } from '#pipeline/state/backend.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import type { StoreInstance } from '#pipeline/state/store.ts';
 import { createTaskState, storePrefix } from '#pipeline/state/task-state.ts';
+import { TIMER_PREFIX } from '#pipeline/state/timer-queue.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
 
@@ -60,6 +61,7 @@ export function createProcessDriver<Stores extends StoreDeclarations>(
   const rejected: Rejected[] = [];
   let duplicates = 0;
   let count = 0;
+  let hasTimers = false;
 
   const open = (place: string, logTimeMs: number) => {
     const state = createTaskState(backend, 100);
@@ -92,6 +94,8 @@ export function createProcessDriver<Stores extends StoreDeclarations>(
       stores[store] = state.open(options).handle;
     }
     for (const { first, end, load } of state.loaders) {
+      // Most processors have none, and to look for them among all entries after each record takes long.
+      if (first === TIMER_PREFIX && !hasTimers) continue;
       for (const [key, text] of backend.scanNow(first, end)) load(key, text);
     }
     return {
@@ -101,6 +105,7 @@ export function createProcessDriver<Stores extends StoreDeclarations>(
         const captured = state.capture();
         const operations = captured.operations('');
         backend.writeNow(operations);
+        hasTimers ||= operations.some((operation) => operation.key.startsWith(TIMER_PREFIX));
         emitted.push(...outputs);
         rejected.push(...rejections);
         duplicates += dropped;

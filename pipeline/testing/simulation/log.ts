@@ -40,7 +40,7 @@ export class SimulatedLog {
   readonly topics = new Map<string, readonly Partition[]>();
   readonly scheduler: Scheduler;
   faults: Readonly<Faults> = CALM;
-  readonly #fetches = new Set<() => void>();
+  readonly #fetches = new Set<(topic: string, partition: number) => void>();
 
   constructor(scheduler: Scheduler) {
     this.scheduler = scheduler;
@@ -62,11 +62,11 @@ export class SimulatedLog {
     const offset = records.length;
     const timestampMs = isAppendTime ? this.scheduler.nowMs + skewMs : entry.timestampMs;
     records.push({ ...entry, offset, timestampMs });
-    for (const fetch of this.#fetches) fetch();
+    for (const fetch of this.#fetches) fetch(topic, partition);
     return offset;
   }
 
-  onAppend(fetch: () => void): () => void {
+  onAppend(fetch: (topic: string, partition: number) => void): () => void {
     this.#fetches.add(fetch);
     return () => this.#fetches.delete(fetch);
   }
@@ -103,6 +103,7 @@ function createProducer(
   const { random } = scheduler;
   let queue: Queued[] = [];
   let inFlight: readonly Queued[] = [];
+  let isScheduled = false;
   let waiters: { readonly left: () => boolean; readonly resolve: () => void }[] = [];
   let [appended, done] = [0, 0];
 
@@ -117,6 +118,7 @@ function createProducer(
       else waiters.push({ left, resolve });
     });
   const send = (): void => {
+    isScheduled = false;
     if (inFlight.length > 0 || queue.length === 0) return;
     inFlight = queue.slice(0, random.between(1, 12));
     queue = queue.slice(inFlight.length);
@@ -167,7 +169,9 @@ function createProducer(
   const enqueue = (item: Queued): void => {
     queue.push(item);
     appended += 1;
-    if (inFlight.length === 0) scheduler.after(random.between(0, log.faults.delayMs), owner, send);
+    if (inFlight.length > 0 || isScheduled) return;
+    isScheduled = true;
+    scheduler.after(random.between(0, log.faults.delayMs), owner, send);
   };
   return {
     append: (topic, partition, entry) => enqueue({ topic, partition, entry, acknowledged: null }),
@@ -230,7 +234,9 @@ function createFetcher(log: SimulatedLog, owner: Owner, ownSpeed: number, handle
     isScheduled = true;
     scheduler.after(random.between(0, Math.max(1, log.faults.delayMs)), owner, fetch);
   };
-  const stopListening = log.onAppend(schedule);
+  const stopListening = log.onAppend((topic, partition) => {
+    if (positions.get(`${topic}/${partition}`)?.isPaused === false) schedule();
+  });
   return {
     add: (topic, partition, offset) => {
       positions.set(`${topic}/${partition}`, { topic, partition, offset, isPaused: false });

@@ -44,10 +44,10 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   world.startSink();
   world.startSink();
 
-  const data = random.between(15, 40);
+  const data = random.between(8, 24);
   log.faults = random.pick(FAULTS);
   let events = 0;
-  const limit = random.between(2_500, 5_000);
+  const limit = random.between(1_200, 3_000);
   while ((world.made < data || events < limit) && world.failure === null) {
     events += 1;
     const choice = random.next();

@@ -24,11 +24,7 @@ export const stores = {
   /** `<op>:<transfer id>`: the same transfer can come from several sources. */
   admitted: keyValue<1>({ retentionMs: 7 * DAY_MS }),
   /** By asset. Of several sources at one time the first by name holds, and of each its first statement. */
-  prices: versioned<PricePoint>({
-    retentionMs: 2 * DAY_MS,
-    maxAgeMs: PRICE_MAX_AGE_MS,
-    sameTime: 'least',
-  }),
+  prices: versioned<PricePoint>({ retentionMs: 2 * DAY_MS, maxAgeMs: PRICE_MAX_AGE_MS, sameTime: 'least' }),
   /** `<chain>:<address>` */
   labels: keyValue<KnownLabel>(),
   /** `<chain>:<asset>` */
@@ -69,8 +65,7 @@ export function learnPrice({ value }: InputRecord<Price>, context: Context): voi
       `price of ${asset}: expected decimal text, found ${usd.slice(0, 40)}; see ${source}`,
     );
   }
-  const known = prices.put(asset, eventTimeMs, [eventTimeMs, usd, source], source) === 'known';
-  if (known) context.duplicate();
+  if (prices.put(asset, eventTimeMs, [eventTimeMs, usd, source], source) === 'known') context.duplicate();
 }
 
 /** The label of an address at a time; null: none known. A label holds from its first use on, not before. */

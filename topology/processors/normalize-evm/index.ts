@@ -4,14 +4,15 @@
  * Follows the Ethereum JSON-RPC (execution-apis) and ERC-20. A block that cannot be read is put aside as a whole; a
  * transaction, receipt or log that cannot be read is put aside alone.
  */
-import { broadcast, defineProcessor, keyed } from '#pipeline/processor.ts';
+import { broadcastTable } from '#pipeline/joins/tables.ts';
+import { defineProcessor, keyed } from '#pipeline/processor.ts';
 import { chainBlocks, chainTransfers, factsTokens, rawEvm } from '#schemas/topics.ts';
-import { learnToken, normalizeEvm, stores } from './logic.ts';
+import { keptToken, normalizeEvm, stores } from './logic.ts';
 
 export default defineProcessor({
   name: 'normalize-evm',
   summary: 'Turns EVM blocks and receipts into blocks and transfers',
   stores,
-  inputs: [keyed(rawEvm, normalizeEvm), broadcast(factsTokens, learnToken)],
+  inputs: [keyed(rawEvm, normalizeEvm), broadcastTable(factsTokens, 'tokens', keptToken)],
   outputs: [chainBlocks, chainTransfers],
 });

@@ -43,15 +43,8 @@ export function chainName(key: string, source: string): string {
   return id === '1' ? 'ethereum' : `eip155-${id}`;
 }
 
-/** Keeps what is known of a token; a tombstone forgets it. */
-export function learnToken(record: InputRecord<Token>, { stores: { tokens } }: Context): void {
-  if (record.value === null) {
-    tokens.delete(record.key);
-    return;
-  }
-  const { symbol, decimals } = record.value;
-  tokens.put(record.key, { symbol, decimals });
-}
+/** The fact of a token as it is kept. */
+export const keptToken = ({ symbol, decimals }: Token): KnownToken => ({ symbol, decimals });
 
 function bytesOf(part: unknown): Buffer {
   try {

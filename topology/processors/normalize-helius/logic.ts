@@ -33,15 +33,8 @@ type Context = ProcessContext<typeof stores>;
 type Moved = Pick<Transfer, 'id' | 'asset' | 'index' | 'from' | 'to' | 'amountRaw' | 'decimals' | 'symbol'>;
 type Emit = (moved: Moved) => void;
 
-/** Keeps what is known of a token; a tombstone forgets it. */
-export function learnToken(record: InputRecord<Token>, { stores: { tokens } }: Context): void {
-  if (record.value === null) {
-    tokens.delete(record.key);
-    return;
-  }
-  const { symbol, decimals } = record.value;
-  tokens.put(record.key, { symbol, decimals });
-}
+/** The fact of a token as it is kept. */
+export const keptToken = ({ symbol, decimals }: Token): KnownToken => ({ symbol, decimals });
 
 function bytesOf(part: unknown): Buffer {
   try {
