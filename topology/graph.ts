@@ -3,7 +3,7 @@
 import { connectors } from '#connectors/registry.ts';
 import type { ConnectorDefinition, SinkDefinition } from '#pipeline/rooms.ts';
 import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
-import { dlq, planTopic, type Topic } from '#schemas/topics.ts';
+import { dlq, planTopic, type Topic, topics } from '#schemas/topics.ts';
 import { sinks } from '#sinks/registry.ts';
 import { processors } from './processors/registry.ts';
 
@@ -13,6 +13,9 @@ export const graph: Graph = buildGraph({
   planTopic,
   dlqTopic: dlq,
 });
+
+/** Every topic whose values have a schema: those of the application, and the internal ones that rekeyed inputs need. */
+export const allTopics: readonly Topic[] = [...new Set<Topic>([...topics, ...graph.topics])];
 
 /** One box of the drawing: a room with what it reads and writes. */
 export interface Box {

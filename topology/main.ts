@@ -21,9 +21,9 @@ import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
 import { openLevelBackend, putAside } from '#pipeline/state/level.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics, type Metrics } from '#pipeline/telemetry/metrics.ts';
-import { planTopic, type Topic, topics } from '#schemas/topics.ts';
+import { planTopic, type Topic } from '#schemas/topics.ts';
 import { sinks } from '#sinks/registry.ts';
-import { graph } from './graph.ts';
+import { allTopics, graph } from './graph.ts';
 
 export interface PipelineOptions {
   readonly kafkaBrokers: readonly string[];
@@ -72,7 +72,7 @@ export const LOGIC_FOLDERS = ['schemas', 'pipeline', 'topology/processors'].map(
 /** Physical topics of a run, those of the engine included, with what each must be. */
 export function physicalTopics(physicalName: (topic: string) => string) {
   return new Map<string, Pick<Topic, 'layer' | 'partitions'>>([
-    ...topics.map((topic) => [physicalName(topic.name), topic] as const),
+    ...allTopics.map((topic) => [physicalName(topic.name), topic] as const),
     ...[...graph.engineTopics].map(([name, topic]) => [physicalName(name), topic] as const),
   ]);
 }
@@ -93,8 +93,8 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     const needed = physicalTopics(physicalName);
     const created = await ensureTopics(admin, needed).finally(() => admin.close());
     progress(`${needed.size} topics (${created.length} new)`);
-    const serde = await openSerde({ registryUrl: options.registryUrl, topics });
-    progress(`${topics.length} schemas registered`);
+    const serde = await openSerde({ registryUrl: options.registryUrl, topics: allTopics });
+    progress(`${allTopics.length} schemas registered`);
     const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
     const genesis = await openPlan({
       kafka,

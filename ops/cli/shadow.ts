@@ -11,13 +11,13 @@ import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
 import { openSerde } from '#pipeline/serde/serde.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
-import { planTopic, topics } from '#schemas/topics.ts';
-import { graph } from '#topology/graph.ts';
+import { planTopic } from '#schemas/topics.ts';
+import { allTopics, graph } from '#topology/graph.ts';
 import { LOGIC_FOLDERS, physicalTopics } from '#topology/main.ts';
 import { compareTopics, type StreamComparison } from './compare.ts';
 
 /** Topics whose content follows from the others. */
-const derived = topics.filter(({ layer }) => layer === 'derived');
+const derived = allTopics.filter(({ layer }) => layer === 'derived');
 
 export interface ShadowStream extends StreamComparison {
   readonly topic: string;
@@ -52,7 +52,7 @@ export async function openShadow(options: {
   const physicalName = shadowNames(options.prefix);
   const admin = kafka.admin();
   await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
-  const serde = await openSerde({ registryUrl, topics });
+  const serde = await openSerde({ registryUrl, topics: allTopics });
   const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
   const plan = { kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock };
   const genesis = await openPlan(plan);
@@ -103,7 +103,7 @@ async function presentEnd(kafka: Kafka) {
   const ends = new Map<string, number>();
   let untilMs = 0;
   try {
-    for (const { name, layer } of topics) {
+    for (const { name, layer } of allTopics) {
       if (layer !== 'raw' && layer !== 'fact') continue;
       for (const { partition, end } of await admin.offsets(name)) ends.set(`${name}/${partition}`, end);
       for await (const { record } of readToEnd(kafka, name)) untilMs = Math.max(untilMs, record.timestampMs);

@@ -12,6 +12,9 @@ export const LOCAL_PREFIX = '\u0000';
 /** Everything complete before this offset of the changelog is in the folder. */
 const READ_KEY = `${LOCAL_PREFIX}changelog`;
 
+/** The first may be due to what the folder has and the changelog no longer shows; from its start, there must be none. */
+const MAX_HOLES = 3;
+
 export interface RestoreProgress {
   /** Records of the changelog still to be read. */
   readonly remaining: number;
@@ -74,14 +77,16 @@ export async function restore(options: {
     return ranges.find((one) => one.partition === partition) ?? { start: 0, end: 0 };
   };
 
-  for (let attempt = 0; attempt < 10; attempt += 1) {
+  let holes = 0;
+  for (let isFirst = true; holes < MAX_HOLES; isFirst = false) {
     const { start } = await range();
-    const known = attempt === 0 && stepOf() > 0 ? Number(backend.get(READ_KEY) ?? start) : start;
-    if (attempt > 0) await backend.clear('', LAST_KEY);
+    const known = isFirst && stepOf() > 0 ? Number(backend.get(READ_KEY) ?? start) : start;
+    if (!isFirst) await backend.clear('', LAST_KEY);
     try {
       if (await readFrom(Math.max(start, known))) return { remaining: 0, entries, bytes };
+      holes += 1;
     } catch (error) {
-      // Deleted while it was read, because a snapshot behind it says the same.
+      // Deleted while it was read, because a snapshot behind it says the same: however often, that is no hole.
       if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
     }
   }

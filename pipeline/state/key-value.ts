@@ -12,12 +12,18 @@ export interface KeyValueStore<V> {
 export interface KeyValueOptions<V> {
   /** How long an entry is kept after its last write, in log time; default for ever. Past it, it reads as absent. */
   readonly retentionMs?: number;
-  /** Default JSON. */
+  /** Left out: JSON. */
   readonly codec?: Codec<V>;
 }
 
-/** Throws GRAPH_INVALID for a retention that is not whole milliseconds. */
-export const keyValue = <V = Json>(options: KeyValueOptions<V> = {}): StoreDeclaration<KeyValueStore<V>> => {
+/** Values that JSON holds need no codec. Throws GRAPH_INVALID for a retention that is not whole milliseconds. */
+export function keyValue<V extends Json = Json>(
+  options?: Pick<KeyValueOptions<V>, 'retentionMs'>,
+): StoreDeclaration<KeyValueStore<V>>;
+export function keyValue<V>(
+  options: KeyValueOptions<V> & { readonly codec: Codec<V> },
+): StoreDeclaration<KeyValueStore<V>>;
+export function keyValue<V>(options: KeyValueOptions<V> = {}): StoreDeclaration<KeyValueStore<V>> {
   const { retentionMs = null } = options;
   if (retentionMs !== null)
     refuseProblems([durationProblem('retentionMs', retentionMs, 1, 'leave it out to keep entries for ever')]);
@@ -30,7 +36,7 @@ export const keyValue = <V = Json>(options: KeyValueOptions<V> = {}): StoreDecla
       return { handle: expiring(retentionMs, codec, access) };
     },
   };
-};
+}
 
 const SEGMENT_DIGITS = 16;
 

@@ -25,5 +25,8 @@ const timer = (time: TimerTime): StoreDeclaration<TimerStore> => ({
 /** Fires in log time, before anything of that time or later: also on a quiet key and a quiet partition. */
 export const logTimer = (): StoreDeclaration<TimerStore> => timer('log');
 
-/** Fires when a record of the processor shows that event time has come so far, before that record is processed. */
+/**
+ * Fires when event time moves to its due time or past it, before the record that moves it is processed. One that is set
+ * for a time already reached fires with the next move.
+ */
 export const eventTimer = (): StoreDeclaration<TimerStore> => timer('event');
