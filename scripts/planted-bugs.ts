@@ -264,10 +264,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: 'load: () => {},',
   },
   {
-    name: 'late-records-count',
+    name: 'a-window-without-its-last-slice',
     file: 'windows/window-store.ts',
-    from: 'if (span.endMs <= closedMs) {\n        reportLate(',
-    to: 'if (span.endMs < closedMs) {\n        reportLate(',
+    from: 'for (let atMs = startMs; atMs < endMs; atMs += grid.sliceMs) {\n      const slice',
+    to: 'for (let atMs = startMs; atMs < endMs - grid.sliceMs; atMs += grid.sliceMs) {\n      const slice',
   },
   {
     name: 'quiet-windows-stay-open',
@@ -276,10 +276,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: '',
   },
   {
-    name: 'one-window-more',
-    file: 'windows/window-store.ts',
-    from: 'const end = (endMs - firstMs) / grid.sliceMs;',
-    to: 'const end = (endMs - firstMs) / grid.sliceMs - 1;',
+    name: 'stream-time-closes-nothing',
+    file: 'windows/closing.ts',
+    from: 'return usesEvent ? Math.max(byLogMs, context.streamTimeMs - graceMs) : byLogMs;',
+    to: 'return byLogMs;',
   },
   // Delivery.
   {
@@ -349,14 +349,14 @@ function run(given: readonly string[]): Promise<{ code: number | null; output: s
 
 const HELP = `Usage: planted-bugs [--bug NAME] [--schedules N] [--seed S]
   --bug NAME     only this one (may be repeated)
-  --schedules N  most schedules for each (default 300)
+  --schedules N  most schedules for each (default 1000)
   --seed S       of the first schedule (default 1)`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       bug: { type: 'string', multiple: true },
-      schedules: { type: 'string', default: '300' },
+      schedules: { type: 'string', default: '1000' },
       seed: { type: 'string', default: '1' },
       help: { type: 'boolean', short: 'h', default: false },
     },

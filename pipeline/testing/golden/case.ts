@@ -25,8 +25,11 @@ export const line = {
   fields: [{ name: 'text', type: 'string' }],
 } as const;
 
+/** Value of an input record. */
 export type Move = ValueOf<typeof move>;
+/** A topic of input. */
 export type MoveTopic = Topic<typeof move>;
+/** A topic of output. */
 export type LineTopic = Topic<typeof line>;
 
 /** An input record. Its log time is set here, so that on a real broker it is the same. */
@@ -38,6 +41,7 @@ export interface GoldenRecord {
   readonly value: Move | null;
 }
 
+/** One processor with its input and its output. */
 export interface GoldenCase {
   readonly processor: ProcessorDefinition;
   readonly lines: LineTopic;
@@ -62,7 +66,9 @@ const define = <const S extends typeof move | typeof line>(
   partitions: PARTITIONS,
 });
 
+/** A topic `golden.<name>` that one loader writes, with the log times that it sets. */
 export const inputTopic = (name: string): MoveTopic => define('history', name, move);
+/** The topic `golden.<name>.lines` that a case writes. */
 export const lineTopic = (name: string): LineTopic => define('derived', `${name}.lines`, line);
 
 type Details = Pick<Move, 'id' | 'eventTimeMs'> & Partial<Pick<Move, 'amount' | 'group'>>;
@@ -80,8 +86,10 @@ const record = (
   value: { op, amount: 0, group: '', ...details },
 });
 
+/** A record that says something; what is left out of the details is 0 or empty. */
 export const asserted = (topic: MoveTopic, atMs: number, key: string, details: Details): GoldenRecord =>
   record(topic, atMs, key, 'assert', details);
+/** A record that takes one back: with the same details. */
 export const retracted = (topic: MoveTopic, atMs: number, key: string, details: Details): GoldenRecord =>
   record(topic, atMs, key, 'retract', details);
 

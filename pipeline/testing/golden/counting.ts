@@ -65,6 +65,7 @@ const expected: GoldenCase['expected'] = [
   '205 a: sum 10 of 3, revision 6', // 1 3 6
 ];
 
+/** Nothing is late: windows by count know no event time. */
 export const counting: GoldenCase = {
   lines,
   records,

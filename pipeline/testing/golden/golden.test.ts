@@ -1,47 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { createDriver } from '../driver.ts';
-import type { CrashOptions, Driver } from '../driver-contract.ts';
+import type { CrashOptions } from '../driver-contract.ts';
 import { lineOf } from './case.ts';
-import {
-  CUTS_MS,
-  dlq,
-  expectedCounts,
-  expectedLetters,
-  expectedLines,
-  planTopic,
-  processors,
-  records,
-} from './topology.ts';
-
-/** Writes everything, cut by cut; `between` is called before each record. */
-function run(options: { strict?: boolean; between?: (driver: Driver, index: number) => void } = {}): Driver {
-  const { strict = false, between = () => {} } = options;
-  const driver = createDriver({ processors, planTopic, dlqTopic: dlq, strict });
-  let index = 0;
-  for (const cutMs of CUTS_MS) {
-    for (let next = records[index]; next !== undefined && next.atMs < cutMs; next = records[index]) {
-      between(driver, index);
-      const { topic, ...input } = next;
-      driver.write(topic, input);
-      index += 1;
-    }
-    driver.advanceTo(cutMs);
-  }
-  return driver;
-}
+import { runInDriver } from './driver-run.ts';
+import { expectedLive, LIVE_KEYS, live, liveLines, lives } from './live.ts';
+import { expectedCounts, expectedLetters, expectedLines, letterOf } from './topology.ts';
 
 describe('the golden cases in the test driver', () => {
-  const driver = run({ strict: true });
+  const driver = runInDriver({ strict: true });
 
-  test.each(expectedLines)('$name', (topic, expected) => {
+  test.each(expectedLines)('write the lines of $name', (topic, expected) => {
     expect(driver.read(topic).map(lineOf)).toEqual(expected);
   });
 
   test('put one record aside', () => {
-    const letters = driver
-      .deadLetters()
-      .map(({ eventTimeMs, component, code, place }) => `${eventTimeMs} ${component}: ${code} of ${place}`);
-    expect(letters).toEqual(expectedLetters);
+    expect(driver.deadLetters().map(letterOf)).toEqual(expectedLetters);
   });
 
   test.each(expectedCounts)('%s of %s.%s is %i', (name, processor, store, count) => {
@@ -57,12 +30,22 @@ describe('the golden cases in the test driver', () => {
     { after: 'nothing' },
     { after: 'changelog', keepsDisk: false },
     { after: 'outputs' },
-  ])('are byte by byte the same when every task crashes before each fifth record: %j', (options) => {
-    const crashed = run({
-      between: (one, index) => {
+  ])('are the same byte by byte when every task crashes before each fifth record: %j', (options) => {
+    const crashed = runInDriver({
+      before: (one, index) => {
         if (index % 5 === 0) one.crash('all', options);
       },
     });
     expect(crashed.streams()).toEqual(driver.streams());
   });
+});
+
+test('sessions and timers on live topics end at their very log time, where nothing more comes', () => {
+  const driver = createDriver({ processors: [live] });
+  for (const [index, key] of LIVE_KEYS.entries())
+    driver.write(lives, { key, value: { text: '' }, atMs: 1_000 + index });
+  driver.advanceTo(2_000);
+  const found = driver.read(liveLines);
+  for (const [index, key] of LIVE_KEYS.entries())
+    expect(found.filter((one) => one.key === key).map(lineOf)).toEqual(expectedLive(key, 1_000 + index));
 });

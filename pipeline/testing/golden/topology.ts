@@ -1,6 +1,6 @@
 /** All golden cases as one topology, with one list of input records and what must come out. */
 import type { ProcessorDefinition } from '#pipeline/processor.ts';
-import { dlq, planTopic } from '#schemas/topics.ts';
+import type { DeadLetter } from '#schemas/dead-letter.ts';
 import type { GoldenCase, GoldenRecord, LineTopic } from './case.ts';
 import { closing } from './closing.ts';
 import { counting } from './counting.ts';
@@ -12,16 +12,17 @@ import { visiting } from './visiting.ts';
 
 const cases: readonly GoldenCase[] = [closing, updating, visiting, counting, matching, rating];
 
+/** Those of the cases, and the one that counts their lines. */
 export const processors: readonly ProcessorDefinition[] = [
   ...cases.map(({ processor }) => processor),
   tallying(cases.map(({ lines }) => lines)),
 ];
-export { dlq, planTopic };
 
-/** By log time; those of one topic and log time in their order. */
-export const records: readonly GoldenRecord[] = cases
-  .flatMap((one) => one.records)
-  .sort((a, b) => a.atMs - b.atMs);
+const records: readonly GoldenRecord[] = cases.flatMap((one) => one.records).sort((a, b) => a.atMs - b.atMs);
+
+/** Input of a span of log time, from and until: by log time, those of one topic and log time in their order. */
+export const recordsBetween = (fromMs: number, untilMs: number): readonly GoldenRecord[] =>
+  records.filter(({ atMs }) => fromMs <= atMs && atMs < untilMs);
 
 /**
  * Log times at which every partition shows by a tick how far it has come: between them a run can be broken off. A record of
@@ -34,6 +35,10 @@ export const expectedLines: readonly (readonly [LineTopic, readonly string[]])[]
   ...cases.map(({ lines, expected }) => [lines, expected] as const),
   [tallies, expectedTallies],
 ];
+
+/** `<log time> <component>: <code> of <place>` */
+export const letterOf = ({ eventTimeMs, component, code, place }: DeadLetter): string =>
+  `${eventTimeMs} ${component}: ${code} of ${place}`;
 
 /** The record of `updating` that is too far ahead; before it in its partition: seven records and two ticks. */
 export const expectedLetters: readonly string[] = ['120 updating: EVENT_TIME_AHEAD of golden.updating/0/9'];

@@ -51,11 +51,11 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   while ((world.made < data || events < limit) && world.failure === null) {
     events += 1;
     const choice = random.next();
-    if (choice < 0.02) scheduler.advance(random.between(0, 4));
-    else if (choice < 0.04 && world.made < data) {
+    if (choice < 0.009) world.disturb();
+    else if (choice < 0.025) scheduler.advance(random.between(0, 4));
+    else if (choice < 0.045 && world.made < data) {
       for (let more = random.pick([1, 1, 1, 2, 8]); more > 0; more -= 1) world.make();
-    } else if (choice < 0.0422) world.disturb();
-    else if (!(await scheduler.step())) scheduler.advance(1);
+    } else if (!(await scheduler.step())) scheduler.advance(1);
   }
   if (world.failure !== null) throw world.failure;
   const disturbed = count(check(() => found(log)));

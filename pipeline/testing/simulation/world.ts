@@ -95,7 +95,7 @@ export class SimulatedProcess {
 
   /** Between the changelog and the disk is the moment at which a checkpoint is in two places or in one. */
   #onStored(topic: string, isInPart: boolean, owner: Owner): void {
-    if (topic.startsWith('changelog.') && !owner.isDead) this.world.strikes(this, isInPart ? 0.03 : STRIKE);
+    if (topic.startsWith('changelog.') && !owner.isDead) this.world.strikes(this, isInPart ? 0.02 : STRIKE);
   }
 
   #openDisk(task: TaskId, owner: Owner): StateBackend {

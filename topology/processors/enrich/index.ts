@@ -4,10 +4,9 @@
  * Prices are partitioned by asset and transfers by chain and asset, so every task reads all prices. What is learned
  * after a transfer never changes it.
  */
-import { broadcastTable } from '#pipeline/joins/tables.ts';
 import { broadcast, defineProcessor, keyed } from '#pipeline/processor.ts';
 import { chainTransfers, enrichedTransfers, factsLabels, factsTokens, prices } from '#schemas/topics.ts';
-import { enrich, keptLabel, keptToken, learnPrice, stores } from './logic.ts';
+import { enrich, learnLabel, learnPrice, learnToken, stores } from './logic.ts';
 
 export default defineProcessor({
   name: 'enrich',
@@ -17,8 +16,8 @@ export default defineProcessor({
   inputs: [
     keyed(chainTransfers, enrich),
     broadcast(prices, learnPrice),
-    broadcastTable(factsLabels, 'labels', keptLabel),
-    broadcastTable(factsTokens, 'tokens', keptToken),
+    broadcast(factsLabels, learnLabel),
+    broadcast(factsTokens, learnToken),
   ],
   outputs: [enrichedTransfers],
 });

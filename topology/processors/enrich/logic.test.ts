@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createProcessDriver, type ProcessDriver } from '#pipeline/testing/process.ts';
 import type { Label } from '#schemas/label.ts';
-import type { Price } from '#schemas/price.ts';
 import { chainTransfers, enrichedTransfers, factsLabels, factsTokens, prices } from '#schemas/topics.ts';
 import type { Transfer } from '#schemas/transfer.ts';
 import processor from './index.ts';
@@ -40,18 +39,12 @@ const feed = (driver: ProcessDriver, change: Partial<Transfer> = {}) => {
   });
   return driver.values(enrichedTransfers).at(-1);
 };
-const price = (
-  driver: ProcessDriver,
-  eventTimeMs: number,
-  usd: string,
-  source = 'bybit',
-  op: Price['op'] = 'assert',
-) =>
+const price = (driver: ProcessDriver, eventTimeMs: number, usd: string, source = 'bybit') =>
   driver.feed(prices, {
     key: 'ETH',
     value: {
       id: `${source}:${eventTimeMs}`,
-      op,
+      op: 'assert',
       eventTimeMs,
       receivedAtMs: T,
       source,
@@ -126,18 +119,6 @@ describe('USD value', () => {
     price(driver, T, '9', 'a');
     expect(feed(driver)?.priceUsd).toBe('1');
     expect(driver.duplicates()).toBe(1);
-  });
-
-  test('goes by the price before, once a source takes one back', () => {
-    const driver = start();
-    price(driver, T - 2, '1');
-    price(driver, T - 1, '2', 'a');
-    price(driver, T - 1, '3', 'b');
-    expect(feed(driver)?.priceUsd).toBe('2');
-    price(driver, T - 1, '2', 'a', 'retract');
-    expect(feed(driver, { id: '2' })?.priceUsd).toBe('3');
-    price(driver, T - 1, '3', 'b', 'retract');
-    expect(feed(driver, { id: '3' })?.priceUsd).toBe('1');
   });
 
   test('is unknown, not zero, without price or decimals', () => {

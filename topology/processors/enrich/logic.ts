@@ -3,28 +3,24 @@ import { isDecimals, isDecimalText, multiplyDecimals, toDecimalText } from '#pip
 import { PipelineError } from '#pipeline/errors.ts';
 import type { InputRecord, ProcessContext } from '#pipeline/processor.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
-import { versioned } from '#pipeline/state/versioned.ts';
 import type { Label } from '#schemas/label.ts';
 import type { Price } from '#schemas/price.ts';
 import type { Token } from '#schemas/token.ts';
 import { enrichedTransfers } from '#schemas/topics.ts';
 import type { Transfer } from '#schemas/transfer.ts';
 import { flowOf, type Party } from './flow.ts';
+import { addPrice, type PricePoint, priceAsOf, removePrice } from './price.ts';
 
 const DAY_MS = 86_400_000;
-/** A price older than this says nothing about the moment of the transfer. */
-const PRICE_MAX_AGE_MS = 10 * 60_000;
 
-/** Epoch milliseconds, USD as decimal text, source. */
-type PricePoint = readonly [timeMs: number, usd: string, source: string];
 type KnownLabel = Party & { readonly validFromMs: number | null };
 type KnownToken = { readonly symbol: string; readonly decimals: number; readonly priceAsset: string | null };
 
 export const stores = {
   /** `<op>:<transfer id>`: the same transfer can come from several sources. */
   admitted: keyValue<1>({ retentionMs: 7 * DAY_MS }),
-  /** By asset. Of several sources at one time the first by name holds, and of each its first statement. */
-  prices: versioned<PricePoint>({ retentionMs: 2 * DAY_MS, maxAgeMs: PRICE_MAX_AGE_MS, sameTime: 'least' }),
+  /** `<asset>:<minute>` */
+  prices: keyValue<readonly PricePoint[]>({ retentionMs: 2 * DAY_MS }),
   /** `<chain>:<address>` */
   labels: keyValue<KnownLabel>(),
   /** `<chain>:<asset>` */
@@ -33,22 +29,25 @@ export const stores = {
 
 type Context = ProcessContext<typeof stores>;
 
-/** What is kept of a label. */
-export const keptLabel = ({
-  name,
-  kind,
-  entity,
-  confidence,
-  id: labelId,
-  validFromMs,
-}: Label): KnownLabel => ({ name, kind, entity, confidence, labelId, validFromMs });
+/** Keeps a label; a tombstone forgets it. */
+export function learnLabel({ key, value }: InputRecord<Label>, { stores: { labels } }: Context): void {
+  if (value === null) {
+    labels.delete(key);
+    return;
+  }
+  const { name, kind, entity, confidence, id, validFromMs } = value;
+  labels.put(key, { name, kind, entity, confidence, labelId: id, validFromMs });
+}
 
-/** What is kept of a token. */
-export const keptToken = ({ symbol, decimals, priceAsset }: Token): KnownToken => ({
-  symbol,
-  decimals,
-  priceAsset,
-});
+/** Keeps what is known of a token; a tombstone forgets it. */
+export function learnToken({ key, value }: InputRecord<Token>, { stores: { tokens } }: Context): void {
+  if (value === null) {
+    tokens.delete(key);
+    return;
+  }
+  const { symbol, decimals, priceAsset } = value;
+  tokens.put(key, { symbol, decimals, priceAsset });
+}
 
 /** Keeps a price, or forgets one that was taken back. */
 export function learnPrice({ value }: InputRecord<Price>, context: Context): void {
@@ -56,7 +55,7 @@ export function learnPrice({ value }: InputRecord<Price>, context: Context): voi
   const { op, asset, eventTimeMs, usd, source } = value;
   const { prices } = context.stores;
   if (op === 'retract') {
-    prices.remove(asset, eventTimeMs, source);
+    removePrice(prices, asset, eventTimeMs, source);
     return;
   }
   if (!isDecimalText(usd)) {
@@ -65,7 +64,7 @@ export function learnPrice({ value }: InputRecord<Price>, context: Context): voi
       `price of ${asset}: expected decimal text, found ${usd.slice(0, 40)}; see ${source}`,
     );
   }
-  if (prices.put(asset, eventTimeMs, [eventTimeMs, usd, source], source) === 'known') context.duplicate();
+  if (!addPrice(prices, asset, [eventTimeMs, usd, source])) context.duplicate();
 }
 
 /** The label of an address at a time; null: none known. A label holds from its first use on, not before. */
@@ -94,7 +93,7 @@ export function enrich({ key, value, place }: InputRecord<Transfer>, context: Co
   const decimals = value.decimals ?? token?.decimals ?? null;
   const units = decimals === null || !isDecimals(decimals) ? null : toDecimalText(value.amountRaw, decimals);
   const price =
-    token?.priceAsset == null ? undefined : context.stores.prices.asOf(token.priceAsset, eventTimeMs)?.value;
+    token?.priceAsset == null ? null : priceAsOf(context.stores.prices, token.priceAsset, eventTimeMs);
   const fromLabel = partyAt(context, chain, from, eventTimeMs);
   const toLabel = partyAt(context, chain, to, eventTimeMs);
   context.emit(enrichedTransfers, key, {
@@ -103,7 +102,7 @@ export function enrich({ key, value, place }: InputRecord<Transfer>, context: Co
     decimals,
     symbol: value.symbol ?? token?.symbol ?? null,
     units,
-    usd: units === null || price === undefined ? null : multiplyDecimals(units, price[1]),
+    usd: units === null || price === null ? null : multiplyDecimals(units, price[1]),
     priceUsd: price?.[1] ?? null,
     priceTimeMs: price?.[0] ?? null,
     priceSource: price?.[2] ?? null,
