@@ -1,15 +1,6 @@
 /** When the window of a record is closed. */
-import { durationProblem } from '#pipeline/state/durations.ts';
 import type { FiredTimer, StoreAccess } from '#pipeline/state/store.ts';
-
-/**
- * `event-time`: when stream time has come to the end of the window and the grace. `log-time`: when log time has come
- * `delayMs` past it, also on a quiet key and a quiet partition. `either`: whichever is first.
- */
-export type CloseRule =
-  | { readonly by: 'event-time' }
-  | { readonly by: 'log-time'; readonly delayMs: number }
-  | { readonly by: 'either'; readonly delayMs: number };
+import type { CloseRule } from '#pipeline/windows/closing.ts';
 
 /** A close rule against the times of a task. Close times are in event time; a delay in log time is taken off. */
 export interface Closing {
@@ -65,14 +56,3 @@ export function createClosing(rule: CloseRule, access: Pick<StoreAccess, 'contex
     closeMsOf: ({ time, atMs }) => (time === 'event' ? atMs : atMs - delayMs),
   };
 }
-
-/** What is wrong with a rule, or null. */
-export const closeProblem = (path: string, rule: CloseRule): string | null =>
-  rule.by === 'event-time'
-    ? null
-    : durationProblem(
-        `${path}.delayMs`,
-        rule.delayMs,
-        0,
-        'allow for how far event time lies behind log time',
-      );

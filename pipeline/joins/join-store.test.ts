@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StoreContext } from '#pipeline/processor.ts';
 import { createStoreHarness } from '#pipeline/testing/store-harness.ts';
-import type { CloseRule } from './close.ts';
+import type { CloseRule } from '#pipeline/windows/closing.ts';
 import { type AnyPair, pairs } from './fixtures/open-join.ts';
 import { joinWindow } from './join-window.ts';
 

@@ -31,7 +31,7 @@
 import type { StoreContext } from '#pipeline/processor.ts';
 import { durationProblem, refuseProblems } from '#pipeline/state/durations.ts';
 import { type Codec, type Json, jsonCodec, type StoreDeclaration } from '#pipeline/state/store.ts';
-import { type CloseRule, closeProblem } from './close.ts';
+import { type CloseRule, closeProblem } from '#pipeline/windows/closing.ts';
 import { openJoin } from './join-store.ts';
 import type { JoinedOf, JoinStore } from './joined.ts';
 
