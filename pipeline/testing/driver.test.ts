@@ -3,9 +3,9 @@ import { isPipelineError } from '#pipeline/errors.ts';
 import { defineProcessor, keyed, type ProcessContext, rekeyed } from '#pipeline/processor.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
 import { eventTimer, logTimer } from '#pipeline/state/timer.ts';
+import type { Driver } from './driver/contract.ts';
+import { aNote, copying, texts, topic } from './driver/fixture.ts';
 import { createDriver } from './driver.ts';
-import type { Driver } from './driver-contract.ts';
-import { aNote, copying, texts, topic } from './driver-fixture.ts';
 
 const raw = topic('raw.a', 'raw', 2);
 const other = topic('raw.b', 'raw', 2);

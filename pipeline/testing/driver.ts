@@ -17,11 +17,11 @@ import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import { deadLetter } from '#schemas/dead-letter.ts';
 import { plan } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
-import type { Driver, DriverOptions, DriverRecord } from './driver-contract.ts';
-import { createEngine } from './driver-engine.ts';
-import { openHandle, readEntries } from './driver-reader.ts';
-import { strictProcessor, strictSerde } from './driver-strict.ts';
-import { createUpstreams } from './driver-upstream.ts';
+import type { Driver, DriverOptions, DriverRecord } from './driver/contract.ts';
+import { createEngine } from './driver/engine.ts';
+import { openHandle, readEntries } from './driver/reader.ts';
+import { strictProcessor, strictSerde } from './driver/strict.ts';
+import { createUpstreams } from './driver/upstream.ts';
 
 const PLAN: Topic = { name: 'plan.v1', layer: 'plan', key: 'kind', schema: plan, partitions: 1 };
 const DLQ: Topic<typeof deadLetter> = {

@@ -15,7 +15,7 @@ import { silentLog } from '#pipeline/telemetry/log.ts';
 import { createMetrics, type Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import { dlq, planTopic, type Topic } from '#schemas/topics.ts';
-import { createStreams, type Streams } from '../driver-streams.ts';
+import { createStreams, type Streams } from '../driver/streams.ts';
 
 /** A processing object at work. */
 export interface Running {

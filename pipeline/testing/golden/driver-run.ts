@@ -1,7 +1,7 @@
 /** The golden cases in the test driver, with the ticks that they have on a broker too: every byte is the same. */
 import { dlq, planTopic } from '#schemas/topics.ts';
+import type { Driver } from '../driver/contract.ts';
 import { createDriver } from '../driver.ts';
-import type { Driver } from '../driver-contract.ts';
 import { CUTS_MS, processors, recordsBetween } from './topology.ts';
 
 /** `before` is called before each record. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { CrashOptions } from '../driver/contract.ts';
 import { createDriver } from '../driver.ts';
-import type { CrashOptions } from '../driver-contract.ts';
 import { lineOf } from './case.ts';
 import { runInDriver } from './driver-run.ts';
 import { expectedLive, LIVE_KEYS, live, liveLines, lives } from './live.ts';

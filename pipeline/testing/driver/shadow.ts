@@ -7,9 +7,9 @@ import { channelName } from '#pipeline/merge/channel.ts';
 import { comparableText } from '#pipeline/runtime/facts.ts';
 import type { Task } from '#pipeline/runtime/task.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
-import { Disk } from './driver-disk.ts';
-import { type OpenOptions, openCopy, type Sent } from './driver-open.ts';
-import { recordLine } from './driver-streams.ts';
+import { Disk } from './disk.ts';
+import { type OpenOptions, openCopy, type Sent } from './open.ts';
+import { recordLine } from './streams.ts';
 
 export interface Shadow {
   /** State of the task after its last step, in text. */

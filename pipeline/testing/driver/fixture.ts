@@ -2,7 +2,7 @@
 import { defineProcessor, keyed, type ProcessorDefinition } from '#pipeline/processor.ts';
 import { NAMESPACE, timestampMs, type ValueOf } from '#schemas/avro.ts';
 import type { Layer, Topic } from '#schemas/topics.ts';
-import type { Driver } from './driver-contract.ts';
+import type { Driver } from './contract.ts';
 
 const note = {
   type: 'record',

@@ -5,11 +5,11 @@ import { TICK_HEADER } from '#pipeline/merge/position.ts';
 import type { Graph } from '#pipeline/runtime/graph.ts';
 import { type ControlTick, readControlTick } from '#pipeline/runtime/outputs.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
-import { createCounts } from './driver-counts.ts';
-import type { World } from './driver-open.ts';
-import { createStreams, type Streams } from './driver-streams.ts';
-import { DriverTask } from './driver-task.ts';
+import { createCounts } from './counts.ts';
 import { createMemoryLog, type MemoryTopic } from './memory-log.ts';
+import type { World } from './open.ts';
+import { createStreams, type Streams } from './streams.ts';
+import { DriverTask } from './task.ts';
 
 export interface Engine extends World {
   readonly tasks: readonly DriverTask[];

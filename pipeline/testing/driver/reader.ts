@@ -4,7 +4,7 @@ import type { FoundStore } from '#pipeline/runtime/state-view.ts';
 import { LAST_KEY } from '#pipeline/state/backend.ts';
 import type { Codec, Entries } from '#pipeline/state/store.ts';
 import { storePrefix } from '#pipeline/state/task-state.ts';
-import type { DriverTask } from './driver-task.ts';
+import type { DriverTask } from './task.ts';
 
 /** Entries of the store as a restart would read them, in the order of their keys. */
 export function readEntries(

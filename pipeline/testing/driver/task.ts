@@ -5,9 +5,9 @@ import { type ChangelogWriter, checkpoint } from '#pipeline/runtime/checkpoint.t
 import type { GraphNode, TaskId } from '#pipeline/runtime/graph.ts';
 import { DEFAULT_LIMITS } from '#pipeline/runtime/limits.ts';
 import type { Task } from '#pipeline/runtime/task.ts';
-import { Disk, restoreDisk } from './driver-disk.ts';
-import { FINGERPRINT, feed, openCopy, openTask, type Sent, type World } from './driver-open.ts';
-import { createShadow, type Shadow } from './driver-shadow.ts';
+import { Disk, restoreDisk } from './disk.ts';
+import { FINGERPRINT, feed, openCopy, openTask, type Sent, type World } from './open.ts';
+import { createShadow, type Shadow } from './shadow.ts';
 
 /** How far a checkpoint came: nothing of it, its outputs are in the log, its changelog too, its local state too. */
 export type CheckpointStageName = 'nothing' | 'outputs' | 'changelog' | 'local';

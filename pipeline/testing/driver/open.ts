@@ -9,7 +9,7 @@ import { MAX_RECORD_BYTES } from '#pipeline/runtime/topic-settings.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { KeyRange } from '#pipeline/state/task-state.ts';
 import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
-import type { Disk } from './driver-disk.ts';
+import type { Disk } from './disk.ts';
 import type { MemoryLog } from './memory-log.ts';
 
 /** What all tasks of a driver share. */

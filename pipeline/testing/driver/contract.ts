@@ -6,7 +6,7 @@ import type { CounterName } from '#pipeline/telemetry/metrics.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { DeadLetter, deadLetter } from '#schemas/dead-letter.ts';
 import type { Topic } from '#schemas/topics.ts';
-import type { CheckpointStageName } from './driver-task.ts';
+import type { CheckpointStageName } from './task.ts';
 
 export interface DriverOptions {
   readonly processors: readonly ProcessorDefinition[];

@@ -5,9 +5,9 @@ import { keyValue } from '#pipeline/state/key-value.ts';
 import type { Codec, StoreDeclaration } from '#pipeline/state/store.ts';
 import { logTimer } from '#pipeline/state/timer.ts';
 import { versioned } from '#pipeline/state/versioned.ts';
-import { createDriver } from './driver.ts';
-import { aNote, copying, texts, topic } from './driver-fixture.ts';
-import { deepFreeze } from './driver-strict.ts';
+import { createDriver } from '../driver.ts';
+import { aNote, copying, texts, topic } from './fixture.ts';
+import { deepFreeze } from './strict.ts';
 
 const raw = topic('raw', 'raw', 1);
 const out = topic('out', 'derived', 1);

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { broadcast, defineProcessor, keyed, type OnError, type ProcessContext } from '#pipeline/processor.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
 import { type VersionedStore, versioned } from '#pipeline/state/versioned.ts';
-import { createDriver } from './driver.ts';
-import type { Driver } from './driver-contract.ts';
-import { aNote, copying, texts, topic } from './driver-fixture.ts';
+import { createDriver } from '../driver.ts';
+import type { Driver } from './contract.ts';
+import { aNote, copying, texts, topic } from './fixture.ts';
 
 const raw = topic('raw.a', 'raw', 2);
 const facts = topic('facts', 'fact', 1);

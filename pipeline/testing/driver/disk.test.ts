@@ -5,7 +5,7 @@ import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { encodeGroup } from '#pipeline/state/changelog.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
-import { Disk, restoreDisk } from './driver-disk.ts';
+import { Disk, restoreDisk } from './disk.ts';
 
 test('holds entries as the memory backend does, in the order of UTF-8 bytes', () => {
   const keys = fc.constantFrom('', 'a', 'ab', 'b', 'é', '\uffee', '🐳', 'a\u0000');

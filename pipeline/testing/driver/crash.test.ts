@@ -4,10 +4,10 @@ import { isPipelineError } from '#pipeline/errors.ts';
 import { broadcast, defineProcessor, keyed, type ProcessContext, rekeyed } from '#pipeline/processor.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
 import { eventTimer, logTimer } from '#pipeline/state/timer.ts';
-import { createDriver } from './driver.ts';
-import type { CrashOptions, Driver } from './driver-contract.ts';
-import { aNote, copying, texts, topic } from './driver-fixture.ts';
-import { createStreams } from './driver-streams.ts';
+import { createDriver } from '../driver.ts';
+import type { CrashOptions, Driver } from './contract.ts';
+import { aNote, copying, texts, topic } from './fixture.ts';
+import { createStreams } from './streams.ts';
 
 const raw = topic('raw.a', 'raw', 2);
 const other = topic('raw.b', 'raw', 2);
