@@ -1,4 +1,5 @@
 /** What must come out, from the finished raw log, in a few lines: sort, fold, no engine. */
+import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { readPosition } from '#pipeline/merge/position.ts';
 import { partitionOf } from '#pipeline/runtime/partitioner.ts';
 import type { SimulatedLog } from './log.ts';
@@ -240,21 +241,17 @@ const compare = (x: Input, y: Input): number =>
   compareText(x.writer, y.writer) ||
   x.order - y.order;
 
-/** What the log holds, first occurrences, writer by writer. Throws on a hole or on two different records at one place. */
-export function found(log: SimulatedLog): Streams {
+/** First occurrences in the log, writer by writer. Throws on a hole, and on two different records at one place. */
+function streamsOf(log: SimulatedLog, toLine: (topic: string, record: KafkaRecord) => Line): Streams {
   const streams: Streams = new Map();
   for (const topic of DERIVED) {
     for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
-      for (const { key, value, timestampMs, headers, offset } of records) {
-        const { writer, sequence } = readPosition(headers, `${topic}/${partition}/${offset}`);
+      for (const record of records) {
+        const { writer, sequence } = readPosition(record.headers, `${topic}/${partition}/${record.offset}`);
         const name = `${topic}/${partition}/${writer}`;
         const stream = streams.get(name) ?? [];
         streams.set(name, stream);
-        const text = String(key);
-        const line =
-          topic === 'dlq'
-            ? `${timestampMs} ${text}`
-            : lineOf(timestampMs, text, decodeValue(topic, value ?? Buffer.alloc(0)));
+        const line = toLine(topic, record);
         if (sequence > stream.length + 1) throw new Error(`${name}: a hole before ${sequence}`);
         if (sequence === stream.length + 1) stream.push(line);
         else if (stream[sequence - 1] !== line)
@@ -265,21 +262,17 @@ export function found(log: SimulatedLog): Streams {
   return streams;
 }
 
-/** All bytes of what the log holds, first occurrences, writer by writer: time, key, value and headers. */
-export function bytesOf(log: SimulatedLog): Streams {
-  const streams: Streams = new Map();
-  for (const topic of DERIVED) {
-    for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
-      for (const { key, value, timestampMs, headers, offset } of records) {
-        const { writer, sequence } = readPosition(headers, `${topic}/${partition}/${offset}`);
-        const name = `${topic}/${partition}/${writer}`;
-        const stream = streams.get(name) ?? [];
-        streams.set(name, stream);
-        if (sequence !== stream.length + 1) continue;
-        const texts = headers.map(([header, bytes]) => `${header}=${bytes.toString('latin1')}`);
-        stream.push(`${timestampMs} ${key?.toString('latin1')} ${value?.toString('latin1')} ${texts.join()}`);
-      }
-    }
-  }
-  return streams;
-}
+/** What the log holds, as the reference writes it. */
+export const found = (log: SimulatedLog): Streams =>
+  streamsOf(log, (topic, { key, value, timestampMs }) =>
+    topic === 'dlq'
+      ? `${timestampMs} ${String(key)}`
+      : lineOf(timestampMs, String(key), decodeValue(topic, value ?? Buffer.alloc(0))),
+  );
+
+/** All bytes of what the log holds: time, key, value and headers. */
+export const bytesOf = (log: SimulatedLog): Streams =>
+  streamsOf(log, (_topic, { key, value, timestampMs, headers }) => {
+    const texts = headers.map(([header, bytes]) => `${header}=${bytes.toString('latin1')}`);
+    return `${timestampMs} ${key?.toString('latin1')} ${value?.toString('latin1')} ${texts.join()}`;
+  });
