@@ -25,6 +25,9 @@ const WORKLOADS: Readonly<Record<string, (serde: Serde) => ProcessorDefinition>>
   windows: () => walletWindows,
 };
 
+/** Of each store of a task. Its peer gets 512 MiB for its caches; five times the default of the engine takes 100 to 250 MiB more. */
+const RECENT_VALUES = 100_000;
+
 function required(name: string): string {
   const value = process.env[name];
   if (value === undefined) throw new Error(`${name}: expected by the yardstick's protocol, found nothing`);
@@ -68,6 +71,7 @@ async function main(): Promise<void> {
   const processing = await startProcessing({
     ...{ kafka, graph, genesis, serde, clock, log, metrics, physicalName, checkpointMs },
     instance: run,
+    limits: { recentValues: RECENT_VALUES },
     lagGroup: run,
     openState: (task) => openLevelBackend(stateFolder(join(stateDir, 'state'), task)),
   });
