@@ -213,7 +213,9 @@ describe('a start after a checkpoint that was given up', () => {
           [world, run],
           [calm, undisturbed],
         ] as const) {
-          one.tick(endMs);
+          // A last record, so that both take a checkpoint here: without a step none is taken, and ticks alone make no step.
+          one.write(raw, endMs, { id: 'last', usd: '1', source: 'test', eventTimeMs: endMs }, 'a');
+          one.tick(endMs + 100);
           its.deliver();
           its.work();
           its.checkpoint();
