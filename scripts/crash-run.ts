@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Report } from '#ops/cli/report.ts';
+import { Random } from '#pipeline/testing/simulation/scheduler.ts';
 
 export interface CrashRunOptions {
   /** Arguments of `up` that say what flows in. */
@@ -49,7 +50,7 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult
   const folder = await mkdtemp(join(tmpdir(), 'baleen-crash-'));
   // As root, Postgres runs as another user, who has to pass through.
   await chmod(folder, 0o711);
-  const random = generator(seed);
+  const random = new Random(seed);
   let running: ChildProcess | null = null;
   const start = (dataDir: string): ChildProcess => {
     const report = `${dataDir}.json`;
@@ -82,7 +83,7 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult
     let done = 0;
     while (done < kills) {
       // From the first moments (services still starting) to the end of an undisturbed run.
-      const afterMs = Math.round(random() * calmMs);
+      const afterMs = Math.round(random.next() * calmMs);
       const child = start(dataDir);
       const isOver = await Promise.race([ended(child).then(() => true), sleep(afterMs).then(() => false)]);
       if (!isOver) {
@@ -197,17 +198,6 @@ function differences(reference: Report, disturbed: Report): string[] {
   }
   if (disturbed.gaps > 0) problems.push(`${disturbed.gaps} gaps`);
   return problems;
-}
-
-/** mulberry32: small, seeded, good enough to choose moments. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 if (import.meta.main) {

@@ -1,4 +1,5 @@
 /** A channel is what the merge orders: one writer of one partition. A raw, fact or plan partition is one writer. */
+import { byCodeUnits } from '#pipeline/state/byte-order.ts';
 
 /** An input record that waits for its turn. */
 export interface Pending {
@@ -75,8 +76,6 @@ export const createChannel = (topic: string, partition: number, writer: string):
 
 export const channelName = (channel: Pick<Channel, 'topic' | 'partition' | 'writer'>): string =>
   `${channel.topic}/${channel.partition}/${channel.writer}`;
-
-const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** `detect-10` sorts after `detect-2`. */
 function compareWriters(a: string, b: string): number {

@@ -1,4 +1,5 @@
 /** Publishing a table of facts: what the topic already says is not said again. */
+import { byCodeUnits } from '#pipeline/state/byte-order.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { ConnectorContext } from '../rooms.ts';
@@ -72,9 +73,6 @@ export async function publishFacts<S extends RecordSchema>(options: {
 const rethrow = (failure: { readonly error: unknown } | null): void => {
   if (failure !== null) throw failure.error;
 };
-
-/** Not `localeCompare`: the order must not depend on the machine's language. */
-const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** JSON with sorted keys in which exact integers and bytes keep their type; equal texts mean equal values. */
 export function comparableText(value: unknown): string {

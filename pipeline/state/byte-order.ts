@@ -1,5 +1,8 @@
 /** Text as the bytes of keys: its order, and what has no bytes. */
 
+/** For names. Not `localeCompare`: the order must not depend on the machine's language. */
+export const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
 /** Half of a surrogate pair has no bytes: the same replacement wherever a key is kept. */
 export const wellFormed = (key: string): string => (key.isWellFormed() ? key : key.toWellFormed());
 

@@ -5,7 +5,7 @@
  */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { WriteOperation } from './backend.ts';
-import { compareUtf8, wellFormed } from './byte-order.ts';
+import { byCodeUnits, compareUtf8, wellFormed } from './byte-order.ts';
 import type { Journal } from './entries.ts';
 import type { FiredTimer, Timers, TimerTime } from './store.ts';
 
@@ -140,8 +140,6 @@ function readId(id: string): Omit<DueTimer, 'atMs'> {
   const [processor = '', store = '', time, ...key] = id.split(SEPARATOR);
   return { processor, store, time: time === 'log' ? 'log' : 'event', key: key.join(SEPARATOR) };
 }
-
-const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 const compare = (a: Scheduled, b: Scheduled): number =>
   a.atMs - b.atMs ||
