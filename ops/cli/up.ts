@@ -148,7 +148,11 @@ async function run(context: Context): Promise<void> {
   const stopSummary = summarise(pipeline, display, clock, watch);
   opened.push(async () => stopSummary());
   await Promise.race([connected, aborted(signal)]);
-  if (simulator !== null) await aimWebhooks(simulator, pipeline, clock, signal);
+  if (simulator !== null) {
+    if (isPlayedAtOnce(options)) await untilMarketWritten(pipeline, simulator, clock, signal);
+    simulator.releaseChain();
+    await aimWebhooks(simulator, pipeline, clock, signal);
+  }
   display.note('running; Ctrl-C stops everything');
 
   if (options.exitWhenDone && simulator !== null) await untilDone(pipeline, simulator, clock, signal);
@@ -184,6 +188,7 @@ async function simulate(
     recordings: options.recordings === null ? null : resolve(options.recordings),
     seed: options.seed,
     speed: options.speed,
+    holdsChain: isPlayedAtOnce(options),
     log: log.for('simulator'),
     clock,
     helius: null,
@@ -197,6 +202,24 @@ async function simulate(
       : `recordings of ${options.recordings}`;
   display.service('providers', 'ready', what, clock.nowMs() - startedMs);
   return simulator;
+}
+
+/** What ends and is played without pauses comes all at once, prices and what they are wanted for. */
+const isPlayedAtOnce = ({ speed, recordings, worldBlocks }: UpOptions): boolean =>
+  speed === 'max' && (recordings !== null || worldBlocks !== null);
+
+/** So prices go first: whichever stream is faster, and however often it is killed, a transfer finds those of its time. */
+async function untilMarketWritten(
+  pipeline: Pipeline,
+  simulator: Simulator,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const bybit = pipeline.connectors.get('bybit');
+  while (bybit !== undefined && !signal.aborted) {
+    if (simulator.isMarketDone() && bybit.status().isIdle) return;
+    await clock.sleep(20, signal);
+  }
 }
 
 /** The webhook door is open a moment after its connector was started. */

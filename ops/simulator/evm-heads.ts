@@ -1,4 +1,5 @@
 /** Announces blocks, one after the other, to each subscriber and to clients that poll; knows what was asked for. */
+import { once } from 'node:events';
 import type { Clock } from '#pipeline/clock.ts';
 import type { ChainHead, EvmChain } from './evm-chain.ts';
 import type { Speed } from './speed.ts';
@@ -17,6 +18,8 @@ interface Subscriber {
 }
 
 export interface Heads {
+  /** Ends the hold; without one it changes nothing. */
+  release(): void;
   /** Announces from the first block (a chain without end: from the present one) until aborted or at the end. */
   announce(send: (head: ChainHead) => void, signal: AbortSignal): Promise<void>;
   /** `eth_blockNumber`: place of the highest announced block, null before any. Moves a polling client on. */
@@ -33,8 +36,16 @@ export interface Heads {
   isDone(): boolean;
 }
 
-export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clock }): Heads {
+/** `isHeld`: nothing is announced before `release`. */
+export function createHeads(options: {
+  chain: EvmChain;
+  speed: Speed;
+  clock: Clock;
+  isHeld?: boolean;
+}): Heads {
   const { chain, speed, clock } = options;
+  const held = new AbortController();
+  if (options.isHeld !== true) held.abort();
   const intervalMs = speed === 'max' ? null : chain.intervalMs / speed;
   const subscribers = new Set<Subscriber>();
   const announced = new Set<number>();
@@ -68,7 +79,9 @@ export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clo
   };
 
   return {
+    release: () => held.abort(),
     announce: async (send, signal) => {
+      await untilAborted(AbortSignal.any([held.signal, signal]));
       const subscriber: Subscriber = { outstanding: new Set(), wake: () => {} };
       subscribers.add(subscriber);
       const first = presentIndex();
@@ -96,7 +109,7 @@ export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clo
       }
     },
     poll: () => {
-      if (subscribers.size > 0 || chain.total === 0) return highest;
+      if (!held.signal.aborted || subscribers.size > 0 || chain.total === 0) return highest;
       const last = chain.total === null ? Number.MAX_SAFE_INTEGER : chain.total - 1;
       const now = clock.nowMs();
       if (chain.total === null && intervalMs !== null) note(presentIndex());
@@ -140,6 +153,10 @@ export function createHeads(options: { chain: EvmChain; speed: Speed; clock: Clo
     },
   };
 }
+
+const untilAborted = async (signal: AbortSignal): Promise<void> => {
+  if (!signal.aborted) await once(signal, 'abort');
+};
 
 function forgetOld(announced: Set<number>, highest: number): void {
   for (const index of announced) {

@@ -20,6 +20,8 @@ export interface EvmServer {
   progress(): Progress;
   /** Blocks from the first to the highest announced one. */
   announcedCount(): number;
+  /** Blocks are announced from now on, if they were held. */
+  release(): void;
   close(): Promise<void>;
 }
 
@@ -27,10 +29,14 @@ type Respond = (answer: RpcAnswer) => Buffer;
 /** Answers a subscription call of a connection; null when it is no such call. */
 type Subscriptions = (method: string, params: readonly unknown[]) => RpcAnswer | null;
 
-/** Starts the node of one chain on loopback; `port` 0 takes any free one. Throws SERVICE_FAILED when it is taken. */
+/**
+ * Starts the node of one chain on loopback; `port` 0 takes any free one. `isHeld`: no block is announced before
+ * `release`. Throws SERVICE_FAILED when the port is taken.
+ */
 export async function startEvmServer(options: {
   chain: EvmChain;
   speed: Speed;
+  isHeld?: boolean;
   port: number;
   log: Log;
   clock: Clock;
@@ -104,6 +110,7 @@ export async function startEvmServer(options: {
       isDone: heads.isDone(),
     }),
     announcedCount: () => (heads.latest() ?? -1) + 1,
+    release: heads.release,
     close: async () => {
       stopped.abort();
       await closeServer(server, sockets);

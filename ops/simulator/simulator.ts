@@ -31,6 +31,8 @@ export interface SimulatorOptions {
   readonly worldBlocks?: number;
   /** World only: Bybit linear trades each second, spread over the symbols, in place of the usual few. */
   readonly eventsPerSecond?: number;
+  /** No block is announced before `releaseChain`. */
+  readonly holdsChain?: boolean;
   /** World only: where the labels file is written. Missing: a temporary folder, removed by `close`. */
   readonly directory?: string;
 }
@@ -45,6 +47,10 @@ export interface Simulator {
   };
   /** Absolute paths. */
   readonly labelFiles: readonly string[];
+  /** Every market feed has been read to its end; one without end never is. */
+  isMarketDone(): boolean;
+  /** Blocks are announced from now on. */
+  releaseChain(): void;
   /** Deliveries begin, or go on with this target. */
   setHelius(target: WebhookTarget): void;
   progress(): readonly Progress[];
@@ -93,9 +99,14 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       : await loadRecordings(options.recordings, options.seed, options.speed, log);
   const { speed } = content;
   const port = options.ports ?? {};
-  const evm = await startEvmServer({ chain: content.chain, speed, clock, log, port: port.evm ?? 0 }).catch(
-    giveUp(removeTemporary),
-  );
+  const evm = await startEvmServer({
+    chain: content.chain,
+    speed,
+    isHeld: options.holdsChain ?? false,
+    clock,
+    log,
+    port: port.evm ?? 0,
+  }).catch(giveUp(removeTemporary));
   const bybit = await startBybitServer({
     feeds: content.feeds,
     speed,
@@ -109,6 +120,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   return {
     urls: { evmRpc: evm.rpcUrl, evmWs: evm.wsUrl, bybit: bybit.url, evmChainId: content.chain.chainId },
     labelFiles: content.labelFiles,
+    isMarketDone: () => bybit.progress().every(({ isDone }) => isDone),
+    releaseChain: evm.release,
     setHelius: helius.setTarget,
     progress,
     isDone: () => progress().every(({ isDone }) => isDone),

@@ -64,6 +64,23 @@ describe('the seeded world', () => {
     expect(await contentOf(10)).not.toBe(first);
   });
 
+  test('holds its chain until it is released, and says when the market was read to its end', async () => {
+    const simulator = await start({ worldBlocks: 3, holdsChain: true });
+    const numbers: number[] = [];
+    const followed = followChain(simulator, ({ number }) => numbers.push(Number(number)));
+    const [linear, spot] = [await exchange(simulator, 'linear'), await exchange(simulator, 'spot')];
+    linear.send('subscribe', ['publicTrade.BTCUSDT']);
+    await until(() => linear.of('publicTrade.BTCUSDT').length > 0);
+    expect(simulator.isMarketDone()).toBe(false);
+    spot.send('subscribe', ['tickers.BTCUSDT']);
+    await until(() => simulator.isMarketDone());
+    expect((await rpc(simulator, 'eth_blockNumber')).result).toBe('0x0');
+    expect(numbers).toEqual([]);
+    simulator.releaseChain();
+    await followed;
+    expect(numbers.toSorted()).toEqual([30_000_000, 30_000_001, 30_000_002]);
+  });
+
   test('without end goes on, with a first whale within two blocks and books in sequence', async () => {
     const simulator = await start({ speed: 40 });
     const linear = await exchange(simulator, 'linear');
