@@ -19,6 +19,7 @@ const NOTHING: ScheduleResult = {
   records: 0,
   disturbed: 0,
   duplicates: 0,
+  hops: 0,
   events: 0,
   kills: 0,
   checkpoints: 0,
@@ -155,7 +156,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
     '',
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
-import { type Channel, createChannel } from './channel.ts';
+import { type Channel, channelPoint, createChannel, resumeChannel } from './channel.ts';
 import { acceptTick, derivedInbound, isTailLate, rawInbound, tailLost } from './inbound.ts';
 import { formatPosition, nextDigest, POSITION_HEADER, TICK_HEADER } from './position.ts';
 
@@ -148,6 +148,7 @@ describe('derivedInbound', () => {
       channels,
       resumeOffset: 0,
       epoch: 1,
+      maxWaitingBytes: 1_000,
       ...options,
     });
     return { channels, inbound };
@@ -244,8 +245,7 @@ describe('derivedInbound', () => {
 
     const restarted = open({ resumeOffset: 1 });
     for (const [index, channel] of restarted.channels.entries()) {
-      channel.folded = { ...(channels[index] as Channel).folded };
-      channel.stored = { ...channel.folded };
+      resumeChannel(channel, channelPoint(channels[index] as Channel));
     }
     expect(records.map((record) => restarted.inbound.accept(record))).toEqual([true, false, true]);
     expect(restarted.inbound.accept(w0(3, 4))).toBe(false);

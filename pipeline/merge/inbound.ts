@@ -4,7 +4,8 @@
  */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
-import { type Channel, channelName } from './channel.ts';
+import { type Channel, channelName, sizeOf } from './channel.ts';
+import { confirm, type Handed, isNextSeen, takeEarly, takeHanded } from './handover.ts';
 import { isTick, nextDigest, readPosition } from './position.ts';
 
 /** Where reading goes on after a restart. */
@@ -25,6 +26,11 @@ export interface Inbound {
   readonly waitingBytes: number;
   /** Takes one record. Throws OFFSET_GAP, SEQUENCE_GAP, STREAM_FORKED. Returns true when it was a duplicate. */
   accept(record: KafkaRecord): boolean;
+  /**
+   * Takes a record of a channel of this partition that its writer hands over in memory. False: it is left to Kafka.
+   * Throws STREAM_FORKED.
+   */
+  take(channel: Channel, record: Handed): boolean;
   /** The merge took a record out. */
   release(bytes: number): void;
   /** Every channel has a record waiting: the only state in which the partition may be paused. */
@@ -32,8 +38,6 @@ export interface Inbound {
   /** Where a restart must read on: at the first record that is not folded. */
   resumePoint(): ResumePoint;
 }
-
-const sizeOf = (record: KafkaRecord): number => (record.key?.length ?? 0) + (record.value?.length ?? 0);
 
 /** A raw, fact or plan partition: its own order is the truth, and ticks prove that time has passed. */
 export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
@@ -88,9 +92,11 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
         digest,
         key: record.key,
         value: record.value,
+        position: null,
       });
       return false;
     },
+    take: () => false,
     release: (bytes) => {
       waitingBytes -= bytes;
       if (channel.queue.length === 0) channel.frontierMs = maximumMs;
@@ -112,11 +118,40 @@ export function derivedInbound(options: {
   channels: readonly Channel[];
   resumeOffset: number;
   epoch: number;
+  /** Bytes that may wait here, and as many more taken from memory that Kafka has not shown. */
+  maxWaitingBytes: number;
 }): Inbound {
-  const { topic, partition, channels, epoch } = options;
+  const { topic, partition, channels, epoch, maxWaitingBytes } = options;
   const byWriter = new Map(channels.map((channel) => [channel.writer, channel]));
   let nextOffset = options.resumeOffset;
   let waitingBytes = 0;
+  /** Of what came by memory and was not seen in Kafka. */
+  let handedBytes = 0;
+  /** The channel of which Kafka last showed something that had come by memory: records of a writer lie together. */
+  let recent: Channel | undefined;
+
+  /** Kafka shows the next record of a channel, which was taken already. */
+  const see = (channel: Channel, sequence: number, record: KafkaRecord): void => {
+    const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
+    const bytes = channel.unseen.bytes;
+    confirm(channel, sequence, record.offset, digest);
+    handedBytes += channel.unseen.bytes - bytes;
+    channel.stored.sequence = sequence;
+    channel.stored.digest = digest;
+    recent = channel;
+  };
+
+  /** Takes what is handed over, or (null) what was handed over early, and keeps the sums of bytes. */
+  const takeIn = (channel: Channel, record: Handed | null): void => {
+    const { queue, unseen, early } = channel;
+    const waiting = queue.bytes;
+    const handed = unseen.bytes + early.bytes;
+    if (record === null) takeEarly(channel);
+    else takeHanded(channel, record);
+    waitingBytes += queue.bytes - waiting;
+    handedBytes += unseen.bytes + early.bytes - handed;
+  };
+
   return {
     topic,
     partition,
@@ -128,6 +163,11 @@ export function derivedInbound(options: {
     },
     accept: (record) => {
       if (record.offset < nextOffset) return true;
+      if (recent !== undefined && isNextSeen(recent, record)) {
+        nextOffset = record.offset + 1;
+        see(recent, recent.stored.sequence + 1, record);
+        return false;
+      }
       const place = `${topic}/${partition}/${record.offset}`;
       nextOffset = record.offset + 1;
       const position = readPosition(record.headers, place);
@@ -151,8 +191,13 @@ export function derivedInbound(options: {
           `${place}: ${position.writer} wrote ${position.sequence} after other bytes than are in the log; its logic is not a fold: compare with baleen replay`,
         );
       }
+      if (position.sequence <= channel.last.sequence) {
+        see(channel, position.sequence, record);
+        return false;
+      }
       const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
       channel.stored = { sequence: position.sequence, digest };
+      channel.last = { sequence: position.sequence, digest };
       waitingBytes += sizeOf(record);
       channel.queue.push({
         logTimeMs: record.timestampMs,
@@ -163,9 +208,18 @@ export function derivedInbound(options: {
         digest,
         key: record.key,
         value: record.value,
+        position: null,
       });
+      if (channel.early.length > 0) takeIn(channel, null);
       applyPendingTick(channel);
       return false;
+    },
+    take: (channel, record) => {
+      if (record.epoch !== epoch || record.sequence <= channel.last.sequence) return false;
+      // Full: the writer is never made to wait. Where two tasks wait for a third, that would be a deadlock.
+      if (Math.max(waitingBytes, handedBytes) + sizeOf(record.entry) > maxWaitingBytes) return false;
+      takeIn(channel, record);
+      return true;
     },
     release: (bytes) => {
       waitingBytes -= bytes;
@@ -173,7 +227,11 @@ export function derivedInbound(options: {
     canPause: () => channels.every((channel) => channel.queue.length > 0),
     resumePoint: () => {
       let offset = nextOffset;
-      for (const channel of channels) offset = Math.min(offset, channel.queue.first?.offset ?? offset);
+      for (const { queue } of channels) {
+        // What Kafka has not shown lies behind all that it has.
+        const head = queue.first?.offset ?? -1;
+        if (head !== -1) offset = Math.min(offset, head);
+      }
       return { offset, maximumMs: 0, digest: 0 };
     },
   };
@@ -194,7 +252,7 @@ export function acceptTick(channel: Channel, logTimeMs: number, sequence: number
 
 function applyPendingTick(channel: Channel): void {
   const tick = channel.pendingTick;
-  if (tick === null || channel.stored.sequence < tick.sequence) return;
+  if (tick === null || channel.last.sequence < tick.sequence) return;
   channel.frontierMs = Math.max(channel.frontierMs, tick.logTimeMs);
   channel.pendingTick = null;
 }

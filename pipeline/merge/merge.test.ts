@@ -15,6 +15,7 @@ const pending = (logTimeMs: number, order: number): Pending => ({
   digest: 0,
   key: null,
   value: null,
+  position: null,
 });
 
 /** Two channels `a` and `b` of rank 0 and 1. */

@@ -22,7 +22,7 @@ export interface TaskRestore extends RestoreProgress {
   readonly isDone: boolean;
 }
 
-export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalName' | 'limits'> {
+export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalName' | 'limits' | 'hop'> {
   readonly kafka: Kafka;
   readonly graph: Graph;
   readonly genesis: Genesis;

@@ -1,9 +1,11 @@
 /** What a task writes: encoded in the fold, numbered without holes, handed over in order once its input is folded. */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Entry, Headers, Producer } from '#pipeline/kafka/types.ts';
+import type { Handed } from '#pipeline/merge/handover.ts';
 import { formatPosition, nextDigest, POSITION_HEADER, writerName } from '#pipeline/merge/position.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { TaskId } from './graph.ts';
+import type { HopRoute } from './hop.ts';
 import { partitionOf } from './partitioner.ts';
 
 /** Last record written to a destination. */
@@ -38,12 +40,12 @@ export interface Outputs {
 /** Kafka's own limit counts the batch around the record; headers and framing fit in the difference. */
 const FRAME_BYTES = 1024;
 
-interface Written {
+interface Written extends Handed {
   readonly topic: string;
   readonly partition: number;
-  readonly entry: Entry;
+  /** `topic/partition`, by logical topic name. */
+  readonly name: string;
   readonly destination: Destination;
-  readonly digestBefore: number;
 }
 
 export function createOutputs(options: {
@@ -54,8 +56,10 @@ export function createOutputs(options: {
   producer: Pick<Producer, 'append'>;
   destinations: ReadonlyMap<string, Destination>;
   physicalName: (topic: string) => string;
+  /** To readers in this process; default none. */
+  route?: Pick<HopRoute, 'give'> | undefined;
 }): Outputs {
-  const { task, epoch, producer, physicalName } = options;
+  const { task, epoch, producer, physicalName, route } = options;
   const controlTopic = physicalName(options.controlTopic);
   const writer = writerName(task.subTopology, task.partition);
   const destinations = new Map([...options.destinations].map(([name, last]) => [name, { ...last }]));
@@ -89,11 +93,17 @@ export function createOutputs(options: {
         value,
         headers: [[POSITION_HEADER, Buffer.from(position, 'latin1')], ...headers],
       };
-      written.push({ topic: physicalName(topic.name), partition, entry, destination, digestBefore });
+      const { digest } = destination;
+      const to = { topic: physicalName(topic.name), partition, name, destination };
+      written.push({ ...to, entry, epoch, sequence, digestBefore, digest });
       return `${name}/${writer}:${sequence}`;
     },
     flush: () => {
-      for (const { topic, partition, entry } of written) producer.append(topic, partition, entry);
+      for (const record of written) {
+        producer.append(record.topic, record.partition, record.entry);
+        // After the producer has it: a checkpoint waits for what the producer has.
+        route?.give(record.name, record);
+      }
       written = [];
     },
     rollback: () => {

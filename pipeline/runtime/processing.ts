@@ -10,6 +10,7 @@ import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { Layer } from '#schemas/topics.ts';
 import { type CommittedStep, type KeptTask, startCheckpoints } from './checkpoints.ts';
 import type { Graph, TaskId } from './graph.ts';
+import { createHop, type HopMode } from './hop.ts';
 import { createInputs, type Input } from './inputs.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { measureLatency, measureTasks } from './measuring.ts';
@@ -41,6 +42,8 @@ export interface ProcessingOptions {
   readonly lagGroup: string | null;
   readonly checkpointMs?: number;
   readonly tickIntervalMs?: number;
+  /** Whether records go from task to task in memory too, ahead of Kafka; default `on`. Never changes what comes out. */
+  readonly hop?: HopMode;
   /** How work is cut into pieces; default `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
@@ -71,16 +74,18 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
+  const hop = createHop(options.hop ?? 'on');
   const kept: KeptTask[] = [];
   try {
     for (const id of graph.tasks().filter(options.owns ?? (() => true)))
-      kept.push(await openTask({ ...options, limits }, id, producer));
+      kept.push(await openTask({ ...options, limits, hop }, id, producer));
   } catch (error) {
     // Another start may follow in this process: a folder that stays open would be locked.
     await Promise.all(kept.map(({ backend }) => backend.close()));
     throw error;
   }
   const tasks = kept.map(({ task }) => task);
+  for (const { doors } of tasks) hop.connect(doors);
   const keptOf = (task: Task): KeptTask => {
     const found = kept.find((one) => one.task === task);
     if (found === undefined) throw new PipelineError('INVARIANT_BROKEN', `no task ${task.writer} here`);

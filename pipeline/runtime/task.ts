@@ -2,7 +2,7 @@
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord, Producer } from '#pipeline/kafka/types.ts';
-import { type Channel, channelName } from '#pipeline/merge/channel.ts';
+import { type Channel, channelName, channelPoint, resumeChannel } from '#pipeline/merge/channel.ts';
 import { acceptTick, derivedInbound, type Inbound, isTailLate, rawInbound } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
@@ -14,6 +14,7 @@ import type { Topic } from '#schemas/topics.ts';
 import { type CheckpointContents, readCheckpoint } from './checkpoint.ts';
 import { createFold, FoldFailure } from './fold.ts';
 import type { Graph, GraphNode, TaskId } from './graph.ts';
+import type { Door, Hop } from './hop.ts';
 import type { Limits } from './limits.ts';
 import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
 import type { Genesis } from './plan.ts';
@@ -32,6 +33,8 @@ export interface TaskOptions {
   readonly limits: Limits;
   /** Logical to physical topic name: a shadow run or a test puts a prefix before it. */
   readonly physicalName: (topic: string) => string;
+  /** Tasks of the same process; default none. */
+  readonly hop?: Hop;
 }
 
 export interface Task {
@@ -52,10 +55,14 @@ export interface Task {
   readonly boundMs: number;
   accept(topic: string, partition: number, records: readonly KafkaRecord[]): void;
   acceptControl(tick: ControlTick): void;
+  /** Where it takes in what others hand over in memory; one for each of its derived channels. */
+  readonly doors: readonly Door[];
   /** Folds at most `limit` records and timers; returns how many. */
   work(limit: number): number;
   /** What it waits for; null: nothing waits in it, or it is halted. A timer waits only once the wall clock has reached it. */
   blocked(): Blocked | null;
+  /** Passes progress on to readers in this process, at no cost in Kafka. False: there was none, or nobody was told. */
+  promise(): boolean;
   /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
   emitTick(repeat: boolean): void;
   /** Channels whose writer has long said that it wrote more than was seen. */
@@ -71,13 +78,14 @@ export function createTask(options: TaskOptions): Task {
   const saved = readCheckpoint(options.backend.get(META_KEY), genesis.fingerprint);
   const channels = graph.channels(id);
   for (const channel of channels) {
-    channel.folded = saved?.channels[channelName(channel)] ?? { sequence: 0, digest: 0 };
-    channel.stored = { ...channel.folded };
+    resumeChannel(channel, saved?.channels[channelName(channel)] ?? null);
   }
-  const inbounds = createInbounds(channels, graph, genesis, saved);
+  const inbounds = createInbounds(channels, graph, genesis, saved, options.limits.maxWaitingBytes);
   const merge = new Merge(channels, saved?.lastKey ?? { logTimeMs: -1, rank: -1, order: -1 });
+  const route = options.hop?.from(writerName(id.subTopology, id.partition));
   const outputs = createOutputs({
     ...options,
+    route,
     task: id,
     epoch: genesis.epoch,
     controlTopic: node.controlTopic,
@@ -97,6 +105,9 @@ export function createTask(options: TaskOptions): Task {
   let step = saved?.step ?? 0;
   let logTimeMs = saved?.logTimeMs ?? 0;
   let tickedMs = 0;
+  let promisedMs = 0;
+  /** Handed over in memory since the last report: taken, and left to Kafka. */
+  let [taken, ignored] = [0, 0];
   let halted: FoldFailure | null = null;
   const labels = { subtopology: id.subTopology };
 
@@ -128,6 +139,26 @@ export function createTask(options: TaskOptions): Task {
   };
 
   const boundMs = (): number => Math.min(merge.bound(), state.timers.nextLogMs);
+
+  const doorOf = (channel: Channel): Door => {
+    const destination = `${channel.topic}/${channel.partition}`;
+    const inbound = inboundOf.get(destination);
+    return {
+      writer: channel.writer,
+      destination,
+      take: (record) => {
+        if (halted !== null) return;
+        if (inbound?.take(channel, record) === true) taken += 1;
+        else ignored += 1;
+      },
+      promise: (boundMs, sequence) => acceptTick(channel, boundMs, sequence, clock.nowMs()),
+    };
+  };
+
+  const promise = (boundMs: number): boolean => {
+    promisedMs = Math.max(promisedMs, boundMs);
+    return route?.promise(promisedMs, (name) => outputs.destinations.get(name)?.sequence ?? 0) ?? false;
+  };
 
   /** All of it or nothing: what one record or timer does to state and outputs. */
   const foldWhole = (): boolean => {
@@ -184,6 +215,7 @@ export function createTask(options: TaskOptions): Task {
         acceptTick(channel, tick.logTimeMs, sequence, clock.nowMs());
       }
     },
+    doors: channels.filter(({ writer }) => writer !== '').map(doorOf),
     work: (limit) => {
       let count = 0;
       const startedMs = metrics.timeMs();
@@ -192,6 +224,9 @@ export function createTask(options: TaskOptions): Task {
         metrics.add('process_records_total', labels, count);
         metrics.observe('process_latency_seconds', labels, (metrics.timeMs() - startedMs) / 1_000 / count);
       }
+      if (taken > 0) metrics.add('hop_taken_records_total', labels, taken);
+      if (ignored > 0) metrics.add('hop_ignored_records_total', labels, ignored);
+      [taken, ignored] = [0, 0];
       return count;
     },
     blocked: () => {
@@ -202,8 +237,13 @@ export function createTask(options: TaskOptions): Task {
       // A frontier at the timer's own time is enough to fire it.
       return { logTimeMs: timerMs - 1, channel: merge.least().channel };
     },
+    promise: () => {
+      const bound = boundMs();
+      return bound > promisedMs && promise(bound);
+    },
     emitTick: (repeat) => {
       const bound = boundMs();
+      if (repeat && bound > 0) promise(bound);
       if (bound <= tickedMs && !(repeat && bound > 0)) return;
       tickedMs = Math.max(tickedMs, bound);
       outputs.tick(tickedMs);
@@ -219,7 +259,7 @@ export function createTask(options: TaskOptions): Task {
       inputs: Object.fromEntries(
         inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound.resumePoint()]),
       ),
-      channels: Object.fromEntries(channels.map((channel) => [channelName(channel), channel.folded])),
+      channels: Object.fromEntries(channels.map((channel) => [channelName(channel), channelPoint(channel)])),
       destinations: Object.fromEntries([...outputs.destinations].map(([name, last]) => [name, { ...last }])),
       streamTimes: fold.streamTimes(),
     }),
@@ -231,6 +271,7 @@ function createInbounds(
   graph: Graph,
   genesis: Genesis,
   saved: CheckpointContents | null,
+  maxWaitingBytes: number,
 ): readonly Inbound[] {
   const groups = Map.groupBy(channels, ({ topic, partition }) => `${topic}/${partition}`);
   return [...groups].map(([name, group]) => {
@@ -245,6 +286,7 @@ function createInbounds(
         channels: group,
         resumeOffset: resume?.offset ?? 0,
         epoch: genesis.epoch,
+        maxWaitingBytes,
       });
     }
     const start = first.topic === graph.planTopic.name ? 0 : (genesis.startOffsets.get(name) ?? 0);

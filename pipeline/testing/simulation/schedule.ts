@@ -15,6 +15,8 @@ export interface ScheduleResult {
   /** Of these, written while faults were active. */
   readonly disturbed: number;
   readonly duplicates: number;
+  /** Records that tasks took from memory. */
+  readonly hops: number;
   readonly events: number;
   readonly kills: number;
   readonly checkpoints: number;
@@ -84,6 +86,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
         (sum, { records }) => sum + records.length,
         0,
       ) - count(streams),
+    hops: world.hops,
     events,
     kills: world.kills,
     checkpoints: world.writes,

@@ -5,7 +5,8 @@ import { type Processing, startProcessing } from '#pipeline/runtime/processing.t
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
-import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
+import { watchFooting } from './footing.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
 import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
@@ -19,9 +20,13 @@ const START_MS = 1_000;
 /** How often a process is killed at a moment that matters. */
 const STRIKE = 0.004;
 const GENESIS = { fingerprint: 'simulated', epoch: 1, startOffsets: new Map<string, number>() };
-const nothing = () => nothing;
-/** Counts nothing: whatever is asked of it is a function that does nothing. */
-const noMetrics: Metrics = new Proxy({} as Metrics, { get: () => nothing });
+/** Counts what was taken from memory, and nothing else. */
+const countingHops = (world: World): Metrics => ({
+  ...silentMetrics,
+  add: (name, _labels, count = 1) => {
+    if (name === 'hop_taken_records_total') world.hops += count;
+  },
+});
 
 /** Entries of a task's disk; what is written survives its process. */
 type Disk = Map<string, Map<string, string>>;
@@ -59,12 +64,13 @@ export class SimulatedProcess {
       serde,
       clock: simulatedClock(world.scheduler, owner, random.between(-3, 3)),
       log: silentLog,
-      metrics: noMetrics,
+      metrics: countingHops(world),
       physicalName: (topic) => topic,
       openState: async (task) => this.#openDisk(task, owner),
       owns: (task) => this.tasks.has(taskName(task)),
       instance: `p${index}-${this.starts}`,
       lagGroup: null,
+      hop: random.pick(['on', 'on', 'mixed', 'off']),
       checkpointMs: random.between(3, 40),
       tickIntervalMs: random.between(1, 20),
       limits: {
@@ -131,6 +137,8 @@ export class World {
   kills = 0;
   writes = 0;
   made = 0;
+  /** Records that tasks took from memory. */
+  hops = 0;
 
   /** `past`: a world whose raw records, facts and ticks this one begins with, and whose time. */
   constructor(seed: number, past: World | null = null) {
@@ -143,6 +151,9 @@ export class World {
       for (const [partition, { isAppendTime, records }] of partitions.entries())
         if (isAppendTime) this.log.partition(name, partition).records.push(...records);
     }
+    watchFooting(this.log, (message) => {
+      this.failure ??= new Violation(message);
+    });
   }
 
   fail(error: unknown, owner: Owner): void {
@@ -163,7 +174,7 @@ export class World {
       serde,
       clock: simulatedClock(scheduler, owner, 0),
       log: silentLog,
-      metrics: noMetrics,
+      metrics: silentMetrics,
       physicalName: (topic) => topic,
     }).then(
       (delivery) => void delivery.failed.then((error) => this.fail(error, owner)),
