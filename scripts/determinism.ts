@@ -18,6 +18,7 @@ import { compareShadow, openShadow } from '#ops/cli/shadow.ts';
 import { systemClock } from '#pipeline/clock.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
+import type { HopMode } from '#pipeline/runtime/hop.ts';
 import type { Limits } from '#pipeline/runtime/limits.ts';
 import { stateFolder } from '#pipeline/runtime/processing.ts';
 import { openLevelBackend } from '#pipeline/state/level.ts';
@@ -31,6 +32,7 @@ interface Run {
   readonly prefix: string;
   readonly stateDir: string;
   readonly limits: Partial<Limits>;
+  readonly hop: HopMode;
 }
 
 const BATCHES: readonly Partial<Limits>[] = [
@@ -38,6 +40,8 @@ const BATCHES: readonly Partial<Limits>[] = [
   { turnRecords: 256 },
   { turnRecords: 10_000, maxWaitingBytes: 64 * 1024 * 1024, recentValues: 1_000_000 },
 ];
+
+const HOPS: readonly HopMode[] = ['on', 'off', 'mixed'];
 
 const HELP = `Usage: determinism [--recordings DIR | --data-dir DIR] [--schedules N] [--seed S]
   --recordings DIR  fill a new data directory from these recordings first
@@ -123,11 +127,15 @@ async function compareAll(options: {
   let different = 0;
   let count = 0;
   try {
-    const attempt = async (name: string, limits: Partial<Limits>, disturb: (run: Run) => Promise<string>) => {
+    const attempt = async (
+      name: string,
+      { limits = {}, hop = 'on' }: Partial<Pick<Run, 'limits' | 'hop'>>,
+      disturb: (run: Run) => Promise<string>,
+    ) => {
       count += 1;
       const prefix = `determinism.${clock.nowMs().toString(36)}.`;
       const stateDir = join(work, `state-${count}`);
-      const run: Run = { brokers, registryUrl: services.registryUrl, prefix, stateDir, limits };
+      const run: Run = { brokers, registryUrl: services.registryUrl, prefix, stateDir, limits, hop };
       const startedMs = performance.now();
       const what = await disturb(run);
       await whole(run);
@@ -139,16 +147,23 @@ async function compareAll(options: {
     };
     const calmMs: number[] = [];
     for (const limits of BATCHES) {
-      await attempt(`batches of ${limits.turnRecords}`, limits, async (run) => {
+      await attempt(`batches of ${limits.turnRecords}`, { limits }, async (run) => {
         const startedMs = performance.now();
         await whole(run);
         calmMs.push(performance.now() - startedMs);
         return '';
       });
     }
+    for (const hop of HOPS) {
+      await attempt(`hop in memory ${hop}`, { hop }, async (run) => {
+        await whole(run);
+        return '';
+      });
+    }
     const usualMs = Math.min(...calmMs);
     for (let schedule = 1; schedule <= schedules; schedule += 1) {
-      await attempt(`kill -9, schedule ${schedule}/${schedules}`, random.pick(BATCHES), async (run) => {
+      const how = { limits: random.pick(BATCHES), hop: random.pick(HOPS) };
+      await attempt(`kill -9, schedule ${schedule}/${schedules}`, how, async (run) => {
         const moments = Array.from({ length: random.between(1, 4) }, () => random.between(600, usualMs));
         for (const afterMs of moments) await killed(run, afterMs);
         return `killed after ${moments.join(', ')} ms`;
@@ -201,7 +216,7 @@ async function killed(run: Run, afterMs: number): Promise<void> {
 }
 
 /** In a child: folds everything that is there, with its state on disk and its changelog in Kafka. */
-async function fold({ brokers, registryUrl, prefix, stateDir, limits }: Run): Promise<number> {
+async function fold({ brokers, registryUrl, prefix, stateDir, limits, hop }: Run): Promise<number> {
   const clock = systemClock;
   const kafka = await openKafka({
     brokers: brokers.split(','),
@@ -220,6 +235,7 @@ async function fold({ brokers, registryUrl, prefix, stateDir, limits }: Run): Pr
       instance: `${process.pid}-${clock.nowMs()}`,
       hasChangelog: true,
       limits,
+      hop,
     });
     try {
       await shadow.finished(() => {});

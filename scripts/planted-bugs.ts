@@ -44,7 +44,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'tick-ignores-sequence',
     file: 'merge/inbound.ts',
-    from: 'if (tick === null || channel.stored.sequence < tick.sequence) return;',
+    from: 'if (tick === null || channel.last.sequence < tick.sequence) return;',
     to: 'if (tick === null) return;',
   },
   {
@@ -88,8 +88,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'folded-not-restored',
     file: 'runtime/task.ts',
-    from: 'saved?.channels[channelName(channel)] ?? { sequence: 0, digest: 0 }',
-    to: '{ sequence: 0, digest: 0 }',
+    from: 'resumeChannel(channel, saved?.channels[channelName(channel)] ?? null);',
+    to: 'resumeChannel(channel, null);',
   },
   {
     name: 'log-time-not-restored',
@@ -112,7 +112,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'resume-at-the-cursor',
     file: 'merge/inbound.ts',
-    from: 'for (const channel of channels) offset = Math.min(offset, channel.queue.first?.offset ?? offset);',
+    from: 'if (head !== -1) offset = Math.min(offset, head);',
     to: '',
   },
   {
@@ -163,6 +163,49 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: 'state/entries.ts',
     from: 'flushing = captured;',
     to: '',
+  },
+  // The hop in memory.
+  {
+    name: 'hop-takes-out-of-order',
+    file: 'merge/handover.ts',
+    from: 'if (sequence === last.sequence + 1) {\n    if (handed.digestBefore >>> 0 !== last.digest >>> 0)',
+    to: 'if (sequence > last.sequence) {\n    if (sequence === last.sequence + 1 && handed.digestBefore >>> 0 !== last.digest >>> 0)',
+  },
+  {
+    name: 'hop-early-whenever',
+    file: 'merge/handover.ts',
+    from: 'if (early.first?.order !== channel.last.sequence + 1) return;',
+    to: '',
+  },
+  {
+    name: 'hop-checkpoint-before-acknowledgement',
+    file: 'runtime/checkpoint.ts',
+    from: "yield { name: 'outputs', wait: 'acknowledged' };",
+    to: "if (Object.keys(contents.channels).every((name) => name.endsWith('/'))) yield { name: 'outputs', wait: 'acknowledged' };",
+  },
+  {
+    name: 'hop-offset-missing',
+    file: 'merge/handover.ts',
+    from: 'if (pending !== undefined) pending.offset = offset;',
+    to: '',
+  },
+  {
+    name: 'hop-skips-digest-check',
+    file: 'merge/handover.ts',
+    from: 'if (expected >>> 0 !== digest >>> 0) throw forked(channel, sequence);',
+    to: '',
+  },
+  {
+    name: 'hop-resumes-at-the-wrong-offset',
+    file: 'merge/inbound.ts',
+    from: 'let offset = nextOffset;\n',
+    to: 'let offset = nextOffset + channels.reduce((sum, { unseen, queue }) => sum + Math.max(0, unseen.length - queue.length), 0);\n',
+  },
+  {
+    name: 'hop-promises-too-much',
+    file: 'runtime/task.ts',
+    from: 'acceptTick(channel, boundMs, sequence, clock.nowMs())',
+    to: 'acceptTick(channel, boundMs, 0, clock.nowMs())',
   },
   // The changelog.
   {

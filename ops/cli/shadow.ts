@@ -2,6 +2,7 @@
 import type { Clock } from '#pipeline/clock.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
+import type { HopMode } from '#pipeline/runtime/hop.ts';
 import type { Limits } from '#pipeline/runtime/limits.ts';
 import type { OpenState } from '#pipeline/runtime/open-task.ts';
 import { openPlan } from '#pipeline/runtime/plan.ts';
@@ -47,6 +48,7 @@ export async function openShadow(options: {
   instance: string;
   hasChangelog: boolean;
   limits?: Partial<Limits>;
+  hop?: HopMode;
 }): Promise<Shadow> {
   const { kafka, registryUrl, clock } = options;
   const physicalName = shadowNames(options.prefix);

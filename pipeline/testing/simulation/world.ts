@@ -1,6 +1,8 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
+import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
+import type { HopMode } from '#pipeline/runtime/hop.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
@@ -41,6 +43,8 @@ export class SimulatedProcess {
   starts = 0;
   owner: Owner = { isDead: true, isPaused: false };
   processing: Processing | null = null;
+  /** Null: drawn at each start. */
+  hop: HopMode | null = null;
 
   constructor(world: World, index: number, tasks: ReadonlySet<string>) {
     this.world = world;
@@ -70,7 +74,7 @@ export class SimulatedProcess {
       owns: (task) => this.tasks.has(taskName(task)),
       instance: `p${index}-${this.starts}`,
       lagGroup: null,
-      hop: random.pick(['on', 'on', 'mixed', 'off']),
+      hop: this.hop ?? random.pick(['on', 'on', 'mixed', 'off']),
       checkpointMs: random.between(3, 40),
       tickIntervalMs: random.between(1, 20),
       limits: {
@@ -134,6 +138,8 @@ export class World {
   readonly database: Database = { rows: [], positions: [], resume: [] };
   sinkOwners: Owner[] = [];
   failure: Violation | null = null;
+  /** Of the first failure of a process. */
+  code: ErrorCode | null = null;
   kills = 0;
   writes = 0;
   made = 0;
@@ -158,6 +164,7 @@ export class World {
 
   fail(error: unknown, owner: Owner): void {
     if (owner.isDead) return;
+    if (isPipelineError(error)) this.code ??= error.code;
     this.failure ??= new Violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
 
