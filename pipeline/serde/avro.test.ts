@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { alerts, enrichedTransfers, factsRules, ledgerCoverage, topics } from '#schemas/topics.ts';
-import { bigintToBytes, bytesToBigint, compile, encodeValue, refuseUnknownLogicalTypes } from './avro.ts';
+import { compile, refuseUnknownLogicalTypes } from './avro.ts';
+import { bigintToBytes, bytesToBigint } from './decimal.ts';
 import { localSerde } from './serde.ts';
 
 describe('decimals', () => {
