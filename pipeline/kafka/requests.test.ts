@@ -123,7 +123,7 @@ describe('the queue of a producer', () => {
     const queue = createProducerQueue();
     for (const [partition, bytes] of sizes) {
       const entry = { timestampMs: 0, key: null, value: Buffer.alloc(bytes), headers: [] };
-      queue.add({ topic: 't', partition, entry, waiter: null });
+      queue.add('t', partition, entry, null);
     }
     return queue;
   };

@@ -1,4 +1,5 @@
 /** A channel is what the merge orders: one writer of one partition. A raw, fact or plan partition is one writer. */
+import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { byCodeUnits } from '#pipeline/state/byte-order.ts';
 
 /** An input record that waits for its turn. */
@@ -11,8 +12,9 @@ export interface Pending {
   offset: number;
   /** Running maximum of the partition just before this record; raw, fact and plan partitions only. */
   readonly maximumBefore: number;
-  /** Digest of the record before this one; raw, fact and plan partitions only. */
-  readonly digestBefore: number;
+  /** The record before this one, as it was read; raw, fact and plan partitions only. Null: none since the start. */
+  readonly before: KafkaRecord | null;
+  /** Chained over all records of the writer; 0 on raw, fact and plan partitions. */
   readonly digest: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -112,7 +114,7 @@ export interface ChannelPoint {
 }
 
 export const channelPoint = ({ folded, stored, writer }: Channel): ChannelPoint =>
-  writer === '' || stored.sequence >= folded.sequence ? folded : { ...folded, stored: { ...stored } };
+  writer === '' || stored.sequence >= folded.sequence ? { ...folded } : { ...folded, stored: { ...stored } };
 
 /** Sets a new channel to where a checkpoint left it; null: there is none. */
 export function resumeChannel(channel: Channel, point: ChannelPoint | null): void {

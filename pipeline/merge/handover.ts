@@ -29,7 +29,7 @@ const pendingOf = ({ entry, sequence, digest }: Handed): Pending => ({
   order: sequence,
   offset: -1,
   maximumBefore: 0,
-  digestBefore: 0,
+  before: null,
   digest,
   key: entry.key,
   value: entry.value,

@@ -46,7 +46,10 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
   let mustVerify = resume.offset > 0 && resume.digest !== 0;
   let nextOffset = mustVerify ? resume.offset - 1 : resume.offset;
   let maximumMs = resume.maximumMs;
-  let digest = resume.digest;
+  /** The record before `nextOffset`; null: none was read yet. Its digest is wanted at checkpoints alone. */
+  let last: KafkaRecord | null = null;
+  const digestOf = (record: KafkaRecord | null): number =>
+    record === null ? resume.digest : nextDigest(0, record.timestampMs, record.key, record.value);
   let waitingBytes = 0;
   channel.frontierMs = Math.max(channel.frontierMs, maximumMs);
   return {
@@ -67,19 +70,18 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
         );
       }
       nextOffset = record.offset + 1;
-      const own = nextDigest(0, record.timestampMs, record.key, record.value);
       if (mustVerify) {
         mustVerify = false;
-        if (own === digest) return false;
+        if (digestOf(record) === resume.digest) return false;
         throw new PipelineError(
           'STREAM_FORKED',
           `${topic}/${partition}: record ${record.offset} is not the one that was folded; the topic was deleted and made anew, or cut: start with --fresh`,
         );
       }
       const maximumBefore = maximumMs;
-      const digestBefore = digest;
+      const before = last;
       maximumMs = Math.max(maximumMs, record.timestampMs);
-      digest = own;
+      last = record;
       if (channel.queue.length === 0) channel.frontierMs = maximumMs;
       if (isTick(record.headers)) return false;
       waitingBytes += sizeOf(record);
@@ -88,8 +90,8 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
         order: record.offset,
         offset: record.offset,
         maximumBefore,
-        digestBefore,
-        digest,
+        before,
+        digest: 0,
         key: record.key,
         value: record.value,
         position: null,
@@ -105,10 +107,15 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
     resumePoint: () => {
       const head = channel.queue.first;
       return head === undefined
-        ? { offset: mustVerify ? nextOffset + 1 : nextOffset, maximumMs, digest }
-        : { offset: head.offset, maximumMs: head.maximumBefore, digest: head.digestBefore };
+        ? { offset: mustVerify ? nextOffset + 1 : nextOffset, maximumMs, digest: digestOf(last) }
+        : { offset: head.offset, maximumMs: head.maximumBefore, digest: digestOf(head.before) };
     },
   };
+}
+
+function set(point: { sequence: number; digest: number }, sequence: number, digest: number): void {
+  point.sequence = sequence;
+  point.digest = digest;
 }
 
 /** A partition of a derived topic: several writers, each with dense sequences. */
@@ -136,8 +143,7 @@ export function derivedInbound(options: {
     const bytes = channel.unseen.bytes;
     confirm(channel, sequence, record.offset, digest);
     handedBytes += channel.unseen.bytes - bytes;
-    channel.stored.sequence = sequence;
-    channel.stored.digest = digest;
+    set(channel.stored, sequence, digest);
     recent = channel;
   };
 
@@ -196,15 +202,15 @@ export function derivedInbound(options: {
         return false;
       }
       const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
-      channel.stored = { sequence: position.sequence, digest };
-      channel.last = { sequence: position.sequence, digest };
+      set(channel.stored, position.sequence, digest);
+      set(channel.last, position.sequence, digest);
       waitingBytes += sizeOf(record);
       channel.queue.push({
         logTimeMs: record.timestampMs,
         order: position.sequence,
         offset: record.offset,
         maximumBefore: 0,
-        digestBefore: 0,
+        before: null,
         digest,
         key: record.key,
         value: record.value,

@@ -11,7 +11,7 @@ const pending = (logTimeMs: number, order: number): Pending => ({
   order,
   offset: order,
   maximumBefore: 0,
-  digestBefore: 0,
+  before: null,
   digest: 0,
   key: null,
   value: null,

@@ -222,6 +222,8 @@ export function createTask(options: TaskOptions): Task {
       while (count < limit && halted === null && foldWhole()) count += 1;
       if (count > 0) {
         metrics.add('process_records_total', labels, count);
+        for (const [topic, records] of outputs.takeCounts())
+          metrics.add('produced_records_total', { topic }, records);
         metrics.observe('process_latency_seconds', labels, (metrics.timeMs() - startedMs) / 1_000 / count);
       }
       if (taken > 0) metrics.add('hop_taken_records_total', labels, taken);

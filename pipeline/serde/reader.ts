@@ -43,15 +43,16 @@ export class AvroReader {
     let byte = bytes[this.at++] as number;
     // Most are short.
     if (byte < HIGH_BITS) return (byte >>> 1) ^ -(byte & 1);
-    let value = byte & 0x7f;
-    let scale = 128;
+    // The sign is the lowest bit: without it the rest fits a number.
+    const isNegative = (byte & 1) === 1;
+    let magnitude = (byte & 0x7f) >>> 1;
+    let scale = 64;
     for (let count = 1; count < 10; count += 1) {
       byte = bytes[this.at++] as number;
-      value += (byte & 0x7f) * scale;
+      magnitude += (byte & 0x7f) * scale;
       if (byte < HIGH_BITS) {
-        const whole = value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-        if (!Number.isSafeInteger(whole)) throw new RangeError('expected a number of up to 53 bits');
-        return whole;
+        if (magnitude > Number.MAX_SAFE_INTEGER) throw new RangeError('expected a number of up to 53 bits');
+        return isNegative ? -magnitude - 1 : magnitude;
       }
       // `undefined` ends here too: the record is cut.
       if (byte === undefined) break;
@@ -94,8 +95,8 @@ export class AvroReader {
     for (let at = from; at < to; at += 1) bits |= bytes[at] as number;
     if (bits >= HIGH_BITS) return bytes.toString('utf8', from, to);
     // One call into native code for all texts of a record: each is then a part of the same string.
-    const text = (this.#text ??= bytes.toString('latin1', this.#start, this.#end));
-    return text.slice(from - this.#start, to - this.#start);
+    if (this.#text === null) this.#text = bytes.toString('latin1', this.#start, this.#end);
+    return this.#text.slice(from - this.#start, to - this.#start);
   }
 
   /** A view, not a copy. */
