@@ -26,8 +26,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'tie-by-time-only',
     file: 'merge/merge.ts',
-    from: 'if (time < timeMs) {',
-    to: 'if (time <= timeMs) {',
+    from: 'if (timeMs < least.timeMs) {',
+    to: 'if (timeMs <= least.timeMs) {',
   },
   {
     name: 'tick-one-early',
@@ -248,14 +248,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'failed-writes-stay',
     file: 'runtime/fold.ts',
-    from: "      state.rollback(mark);\n      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      runtime.take();\n      fail(error, kind, [step]",
-    to: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      runtime.take();\n      fail(error, kind, [step]",
+    from: "      state.rollback(mark);\n      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      fail(error, kind, [step]",
+    to: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      fail(error, kind, [step]",
   },
   {
     name: 'failed-outputs-stay',
-    file: 'runtime/fold.ts',
-    from: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      runtime.take();\n      fail(error, kind, [step]",
-    to: "      const kind = runtime.hasFailedOutput ? 'output' : 'logic';\n      fail(error, kind, [step]",
+    file: 'runtime/processor-runtime.ts',
+    from: '    this.#clear();\n',
+    to: '',
+  },
+  {
+    name: 'ahead-of-all-for-ever',
+    file: 'merge/merge.ts',
+    from: '(head.logTimeMs < this.#secondMs ||',
+    to: '(head.logTimeMs <= this.#secondMs ||',
   },
   {
     name: 'timer-at-the-tick',

@@ -1,5 +1,5 @@
 /** Workload `enrich`: decode, validate, exact value, encode; what is invalid goes on with its bytes. */
-import { toDecimalText } from '#pipeline/amounts.ts';
+import { placePoint, toDecimalText } from '#pipeline/amounts.ts';
 import { defineProcessor, type InputRecord, keyed, type ProcessContext } from '#pipeline/processor.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import {
@@ -29,13 +29,12 @@ export const isValid = ({ amount, decimals, price, from, to, eventTimeMs, schedu
 
 /** The exact value of a valid transfer. */
 export function enrich(transfer: Transfer): EnrichedTransfer {
-  const { decimals, price } = transfer;
-  const amount = BigInt(transfer.amount);
+  const { amount, decimals, price } = transfer;
   const point = price.indexOf('.');
   const places = point === -1 ? 0 : price.length - 1 - point;
   const priceUnits = BigInt(point === -1 ? price : price.slice(0, point) + price.slice(point + 1));
-  const valueUsd = toDecimalText(amount * priceUnits, decimals + places);
-  return { ...transfer, units: toDecimalText(amount, decimals), valueUsd, tier: tierOf(valueUsd) };
+  const valueUsd = toDecimalText(BigInt(amount) * priceUnits, decimals + places);
+  return { ...transfer, units: placePoint(amount, decimals), valueUsd, tier: tierOf(valueUsd) };
 }
 
 /** Digits of the integer part, 0 below one. */

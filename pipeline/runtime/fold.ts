@@ -137,7 +137,6 @@ export function createFold(options: {
       const next = { topic, key: outputKey, value: bytes, logTimeMs, place: outputs.placeOf(placed) };
       for (const step of steps) process(step, next, keyText, value);
     }
-    runtime.clear();
   };
 
   const checkKept = (processor: string, placed: Placed): void => {
@@ -160,7 +159,6 @@ export function createFold(options: {
     } catch (error) {
       state.rollback(mark);
       const kind = runtime.hasFailedOutput ? 'output' : 'logic';
-      runtime.clear();
       const input = { key: Buffer.from(key), value: null, logTimeMs, place: runtime.place };
       fail(error, kind, [{ runtime } as Step], {
         ...input,
@@ -207,7 +205,6 @@ export function createFold(options: {
       if (error instanceof FoldFailure) throw error;
       state.rollback(mark);
       const kind = runtime.hasFailedOutput ? 'output' : 'logic';
-      runtime.clear();
       fail(error, kind, [step], { ...input, origin: input.topic.name, component: runtime.definition.name });
       return;
     }

@@ -78,11 +78,11 @@ export class ProcessorRuntime {
     this.hasFailedOutput = false;
     this.#key = key;
     this.#keyText = keyText;
-    this.clear();
+    this.#clear();
   }
 
-  /** Forgets what the handler did. */
-  clear(): void {
+  /** Forgets what the last handler did, whether it ended well or not. */
+  #clear(): void {
     if (this.emitted.length > 0) this.emitted.length = 0;
     if (this.rejections.length > 0) this.rejections.length = 0;
     this.duplicates = 0;

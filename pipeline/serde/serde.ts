@@ -75,14 +75,15 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
     encode: (topic, value) => {
       const { codec, schemaId } = entryOf(topic);
       try {
-        return slab.write((bytes, at) => {
-          const end = codec.write(value, bytes, at + PREFIX_BYTES);
-          if (end <= bytes.length) {
-            bytes[at] = 0;
-            bytes.writeInt32BE(schemaId, at + 1);
-          }
-          return end;
-        });
+        for (;;) {
+          const end = codec.write(value, slab.bytes, slab.at + PREFIX_BYTES);
+          const { bytes, at } = slab;
+          const taken = slab.take(end);
+          if (taken === null) continue;
+          bytes[at] = 0;
+          bytes.writeInt32BE(schemaId, at + 1);
+          return taken;
+        }
       } catch (error) {
         throw new PipelineError('VALUE_UNREADABLE', `${topic.name}: value does not fit: ${messageOf(error)}`);
       }
