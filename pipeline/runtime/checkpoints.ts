@@ -103,7 +103,7 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
       await snapshot(one);
     }
     const tasks = kept.map(({ task }) => task);
-    await checkTails(kafka, tasks, physicalName);
+    await checkTails(options, tasks);
     if (options.lagGroup === null) return;
     await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
       log.debug('lag not shown', { error }),
@@ -129,20 +129,22 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
 
 /** Throws SEQUENCE_GAP when a late tail is not late but lost: the partition was read to its end without it. */
 async function checkTails(
-  kafka: Kafka,
+  { kafka, producer, physicalName }: Pick<CheckpointsOptions, 'kafka' | 'producer' | 'physicalName'>,
   tasks: readonly Task[],
-  physicalName: (topic: string) => string,
 ): Promise<void> {
   for (const task of tasks) {
     for (const channel of task.lateTails()) {
-      const { topic, partition } = channel;
+      const { topic, partition, unseen } = channel;
+      const missing = unseen.first;
+      // What came by memory may still be on its way there.
+      if (missing !== undefined) await producer.acknowledged();
       const admin = kafka.admin();
       const ends = await admin.offsets(physicalName(topic)).finally(() => admin.close());
       const end = ends.find((range) => range.partition === partition)?.end ?? 0;
       const inbound = task.inbounds.find((one) => one.topic === topic && one.partition === partition);
-      // Asked for after the tick was seen: what it covers lies before this end.
-      if (channel.pendingTick !== null && inbound !== undefined && inbound.nextOffset >= end)
-        throw tailLost(channel);
+      // Asked for after the tick was seen, or the record acknowledged: what it covers lies before this end.
+      const isMissing = channel.pendingTick !== null || (missing !== undefined && unseen.first === missing);
+      if (isMissing && inbound !== undefined && inbound.nextOffset >= end) throw tailLost(channel);
     }
   }
 }

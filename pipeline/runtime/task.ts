@@ -3,7 +3,7 @@ import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord, Producer } from '#pipeline/kafka/types.ts';
 import { type Channel, channelName, channelPoint, resumeChannel } from '#pipeline/merge/channel.ts';
-import { acceptTick, derivedInbound, type Inbound, isTailLate, rawInbound } from '#pipeline/merge/inbound.ts';
+import { acceptTick, derivedInbound, type Inbound, rawInbound, watchTails } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -65,7 +65,7 @@ export interface Task {
   promise(): boolean;
   /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
   emitTick(repeat: boolean): void;
-  /** Channels whose writer has long said that it wrote more than was seen. */
+  /** Channels whose writer has long said, or shown in memory, that it wrote more than was seen. To be called now and then. */
   lateTails(): readonly Channel[];
   contents(): CheckpointContents;
 }
@@ -101,6 +101,7 @@ export function createTask(options: TaskOptions): Task {
   });
   const topicOf = new Map<string, Topic>(graph.topics.map((topic) => [topic.name, topic]));
   const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
+  const lateTails = watchTails(channels, TAIL_LIMIT_MS);
   const byWriter = Map.groupBy(channels, ({ writer }) => writer);
   let step = saved?.step ?? 0;
   let logTimeMs = saved?.logTimeMs ?? 0;
@@ -239,10 +240,7 @@ export function createTask(options: TaskOptions): Task {
       // A frontier at the timer's own time is enough to fire it.
       return { logTimeMs: timerMs - 1, channel: merge.least().channel };
     },
-    promise: () => {
-      const bound = boundMs();
-      return bound > promisedMs && promise(bound);
-    },
+    promise: () => boundMs() > promisedMs && promise(boundMs()),
     emitTick: (repeat) => {
       const bound = boundMs();
       if (repeat && bound > 0) promise(bound);
@@ -251,7 +249,7 @@ export function createTask(options: TaskOptions): Task {
       outputs.tick(tickedMs);
       metrics.add('ticks_total', { kind: 'derived' });
     },
-    lateTails: () => channels.filter((channel) => isTailLate(channel, clock.nowMs(), TAIL_LIMIT_MS)),
+    lateTails: () => lateTails(clock.nowMs()),
     contents: () => ({
       fingerprint: genesis.fingerprint,
       epoch: genesis.epoch,
