@@ -8,10 +8,10 @@ function open(maxWaitingBytes = 1_000_000) {
   const world = createTaskWorld([relay()]);
   const [one, copy] = [world.start(), world.start()];
   const inputs = createInputs({
-    tasks: [one.task, copy.task],
     physicalName: (name) => `test-${name}`,
     maxWaitingBytes,
   });
+  for (const { task } of [one, copy]) inputs.add(task);
   const calls: string[] = [];
   const balance = (): readonly string[] => {
     calls.length = 0;

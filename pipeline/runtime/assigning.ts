@@ -1,0 +1,88 @@
+/** Changes which tasks run in a process while the others fold on. */
+import { backoffMs, type Clock } from '#pipeline/clock.ts';
+import { isPipelineError, messageOf } from '#pipeline/errors.ts';
+import { writerName } from '#pipeline/merge/position.ts';
+import type { Log } from '#pipeline/telemetry/log.ts';
+import type { KeptTask } from './checkpoints.ts';
+import type { TaskId } from './graph.ts';
+
+export interface Assignment {
+  /** See `Processing.assign`. The first one throws what fails, later ones end processing. */
+  assign(wanted: readonly TaskId[]): Promise<void>;
+  /** Ends what is under way, as soon as the task that is being opened is open. */
+  stop(): Promise<void>;
+}
+
+export function createAssignment(parts: {
+  /** Those that run at present; changed by `enter` and `leave` alone. */
+  readonly kept: readonly KeptTask[];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fail: (error: unknown) => void;
+  /** Once, before the first task is opened. */
+  readonly prepare: () => Promise<void>;
+  /** `opening` counts all that this process opens. */
+  readonly open: (id: TaskId, opening: number) => Promise<KeptTask>;
+  /** It folds from now on. */
+  readonly enter: (one: KeptTask) => void;
+  /** It folds no more; resolves when its state rests. */
+  readonly leave: (one: KeptTask) => Promise<void>;
+  /** After each that came or went. */
+  readonly changed: () => void;
+}): Assignment {
+  const { kept, clock, log } = parts;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let openings = 0;
+  let latest = 0;
+  let working: Promise<void> = Promise.resolve();
+
+  /** Once tasks run, a broker that is away for long must not end them: what was to come waits for it. */
+  const open = async (id: TaskId, isFirst: boolean): Promise<KeptTask> => {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        openings += 1;
+        return await parts.open(id, openings);
+      } catch (error) {
+        if (isFirst || signal.aborted || !isPipelineError(error) || error.action !== 'retry') throw error;
+        const task = writerName(id.subTopology, id.partition);
+        log.warn('a task cannot be opened yet, trying again', { task, error: messageOf(error) });
+        await clock.sleep(backoffMs(attempt), signal);
+      }
+    }
+  };
+
+  const change = async (wanted: readonly TaskId[], turn: number): Promise<void> => {
+    const isStale = () => turn !== latest || signal.aborted;
+    if (isStale()) return;
+    const names = new Set(wanted.map(nameOf));
+    const going = kept.filter(({ task }) => !names.has(task.writer));
+    await Promise.all(going.map(parts.leave));
+    parts.changed();
+    if (wanted.length > 0 && !isStale()) await parts.prepare();
+    for (const id of wanted) {
+      if (isStale()) return;
+      if (kept.some(({ task }) => task.writer === nameOf(id))) continue;
+      parts.enter(await open(id, turn === 1));
+      parts.changed();
+    }
+  };
+
+  return {
+    assign: (wanted) => {
+      latest += 1;
+      const turn = latest;
+      const done = working.then(() => change(wanted, turn));
+      working = done.catch((error: unknown) => {
+        if (turn > 1) parts.fail(error);
+      });
+      return turn > 1 ? working : done;
+    },
+    stop: async () => {
+      stopping.abort();
+      await working;
+    },
+  };
+}
+
+const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
