@@ -21,6 +21,7 @@ const NOTHING: ScheduleResult = {
   duplicates: 0,
   events: 0,
   kills: 0,
+  rebalances: 0,
   checkpoints: 0,
   rows: 0,
 };
@@ -155,7 +156,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
     '',
   ].join('\n');
 }

@@ -21,8 +21,7 @@ export function createAssignment(parts: {
   readonly fail: (error: unknown) => void;
   /** Once, before the first task is opened. */
   readonly prepare: () => Promise<void>;
-  /** `opening` counts all that this process opens. */
-  readonly open: (id: TaskId, opening: number) => Promise<KeptTask>;
+  readonly open: (id: TaskId) => Promise<KeptTask>;
   /** It folds from now on. */
   readonly enter: (one: KeptTask) => void;
   /** It folds no more; resolves when its state rests. */
@@ -33,7 +32,6 @@ export function createAssignment(parts: {
   const { kept, clock, log } = parts;
   const stopping = new AbortController();
   const { signal } = stopping;
-  let openings = 0;
   let latest = 0;
   let working: Promise<void> = Promise.resolve();
 
@@ -41,8 +39,7 @@ export function createAssignment(parts: {
   const open = async (id: TaskId, isFirst: boolean): Promise<KeptTask> => {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        openings += 1;
-        return await parts.open(id, openings);
+        return await parts.open(id);
       } catch (error) {
         if (isFirst || signal.aborted || !isPipelineError(error) || error.action !== 'retry') throw error;
         const task = writerName(id.subTopology, id.partition);

@@ -160,6 +160,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const waits = watchWaits({ tasks, clock });
   const stopMeasuring = measureTasks({ kept, inputs, waits, metrics, clock });
 
+  let openings = 0;
   let isReadingControl = false;
   const readControl = async (): Promise<void> => {
     if (isReadingControl) return;
@@ -181,8 +182,12 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     log,
     fail,
     prepare: readControl,
-    open: (id, opening) =>
-      openTask({ ...options, limits, instance: `${options.instance}-${opening}` }, id, producer),
+    open: (id) => {
+      openings += 1;
+      // Its changelog groups are numbered anew, so they need a name of their own.
+      const instance = `${options.instance}-${openings}`;
+      return openTask({ ...options, limits, instance }, id, producer);
+    },
     enter: (one) => {
       kept.push(one);
       tasks.push(one.task);
