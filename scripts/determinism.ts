@@ -1,7 +1,7 @@
 /**
  * Shows that what comes out is a function of the raw topics: folds them again and again, cut into pieces of other sizes,
- * killed at seeded moments, restored from the changelog after the state folder was deleted, and compares every byte with
- * what the live run wrote, writer by writer.
+ * killed at seeded moments, restored from the changelog after the state folder was deleted, shared by several processes
+ * that are killed and put to sleep, and compares every byte with what the live run wrote, writer by writer.
  *
  *     npm run determinism -- --recordings ../shared/data --seed 1
  *     npm run determinism -- --data-dir .baleen --schedules 5        # what a pipeline has received so far
@@ -23,6 +23,7 @@ import { stateFolder } from '#pipeline/runtime/processing.ts';
 import { openLevelBackend } from '#pipeline/state/level.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { Random } from '#pipeline/testing/simulation/scheduler.ts';
+import { ARRANGEMENTS, runArrangement } from './arrangements.ts';
 
 /** How a child folds. */
 interface Run {
@@ -42,7 +43,7 @@ const BATCHES: readonly Partial<Limits>[] = [
 const HELP = `Usage: determinism [--recordings DIR | --data-dir DIR] [--schedules N] [--seed S]
   --recordings DIR  fill a new data directory from these recordings first
   --data-dir DIR    or take what a pipeline has received
-  --schedules N     runs that are killed (default 30)
+  --schedules N     runs that are killed (default 30), besides those shared by several processes
   --seed S          of the moments of the kills (default 1)`;
 
 async function main(): Promise<number> {
@@ -123,14 +124,19 @@ async function compareAll(options: {
   let different = 0;
   let count = 0;
   try {
-    const attempt = async (name: string, limits: Partial<Limits>, disturb: (run: Run) => Promise<string>) => {
+    const attempt = async (
+      name: string,
+      limits: Partial<Limits>,
+      disturb: (run: Run) => Promise<string>,
+      isUnfinished = true,
+    ) => {
       count += 1;
       const prefix = `determinism.${clock.nowMs().toString(36)}.`;
       const stateDir = join(work, `state-${count}`);
       const run: Run = { brokers, registryUrl: services.registryUrl, prefix, stateDir, limits };
       const startedMs = performance.now();
       const what = await disturb(run);
-      await whole(run);
+      if (isUnfinished) await whole(run);
       const verdict = await judge(kafka, prefix);
       if (!verdict.isEqual) different += 1;
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
@@ -153,6 +159,16 @@ async function compareAll(options: {
         for (const afterMs of moments) await killed(run, afterMs);
         return `killed after ${moments.join(', ')} ms`;
       });
+    }
+    for (const arrangement of ARRANGEMENTS) {
+      for (const isDisturbed of [false, true]) {
+        await attempt(
+          `${arrangement.name}${isDisturbed ? ', disturbed' : ''}`,
+          random.pick(BATCHES),
+          (run) => runArrangement(arrangement, run, isDisturbed ? random : null),
+          false,
+        );
+      }
     }
     await attempt('state folder deleted', {}, async (run) => {
       const afterMs = Math.round(usualMs * 0.7);
