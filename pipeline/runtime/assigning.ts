@@ -6,6 +6,9 @@ import type { Log } from '#pipeline/telemetry/log.ts';
 import type { KeptTask } from './checkpoints.ts';
 import type { TaskId } from './graph.ts';
 
+/** Most of opening is waiting for Kafka and the disk. */
+const OPENED_AT_ONCE = 4;
+
 export interface Assignment {
   /** See `Processing.assign`. The first one throws what fails, later ones end processing. */
   assign(wanted: readonly TaskId[]): Promise<void>;
@@ -57,12 +60,16 @@ export function createAssignment(parts: {
     await Promise.all(going.map(parts.leave));
     parts.changed();
     if (wanted.length > 0 && !isStale()) await parts.prepare();
-    for (const id of wanted) {
-      if (isStale()) return;
-      if (kept.some(({ task }) => task.writer === nameOf(id))) continue;
-      parts.enter(await open(id, turn === 1));
-      parts.changed();
-    }
+    const coming = wanted.filter((id) => kept.every(({ task }) => task.writer !== nameOf(id)));
+    const worker = async (): Promise<void> => {
+      for (let id = coming.shift(); id !== undefined && !isStale(); id = coming.shift()) {
+        parts.enter(await open(id, turn === 1));
+        parts.changed();
+      }
+    };
+    // All of them come to an end, so that nothing is opened behind the back of whoever handles the failure of one.
+    const ends = await Promise.allSettled(Array.from({ length: OPENED_AT_ONCE }, worker));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   };
 
   return {
