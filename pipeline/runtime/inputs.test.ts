@@ -64,6 +64,32 @@ describe('the inputs of a process', () => {
     expect(balance()).toEqual(['resume test-raw/0']);
   });
 
+  test('go on where they are for a reader that is as far, and go back for one that is behind', () => {
+    const { world, one, inputs } = open();
+    for (const id of ['a', 'b', 'c']) world.write(raw, 100, { id, ...NONE });
+    inputs.take('test-raw', 0, world.records(raw), 3);
+    const ahead = world.start();
+    for (const topic of [raw, plan, side]) ahead.task.accept(topic.name, 0, world.records(topic));
+    expect(inputs.add(ahead.task)).toEqual([]);
+    const behind = world.start();
+    expect(inputs.add(behind.task)).toEqual([{ physical: 'test-raw', partition: 0, offset: 0 }]);
+    inputs.take('test-raw', 0, world.records(raw), 3);
+    expect([one.task.waiting, ahead.task.waiting, behind.task.waiting]).toEqual([3, 3, 3]);
+  });
+
+  test('end with their last reader', () => {
+    const { world, one, copy, inputs } = open();
+    expect(inputs.remove(one.task)).toEqual([]);
+    expect(inputs.remove(copy.task).map(({ physical }) => physical)).toEqual([
+      'test-plan',
+      'test-raw',
+      'test-side',
+    ]);
+    expect(inputs.all).toEqual([]);
+    world.write(raw, 100, { id: 'a', ...NONE });
+    expect(inputs.take('test-raw', 0, world.records(raw), 1)).toBe(false);
+  });
+
   test('are not held back from a reader that has nothing left, however much another has', () => {
     const { world, one, copy, inputs, balance } = open(10);
     for (const id of ['a', 'b', 'c']) world.write(raw, 100, { id, ...NONE });

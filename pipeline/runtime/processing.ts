@@ -114,6 +114,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     producer: tickProducer,
     topic: physicalName(graph.nodes[0]?.controlTopic ?? ''),
     clock,
+    metrics,
     intervalMs: tickIntervalMs,
   });
   let dependsOnOthers = false;

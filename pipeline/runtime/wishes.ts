@@ -5,6 +5,7 @@
  */
 import type { Clock } from '#pipeline/clock.ts';
 import type { Producer } from '#pipeline/kafka/types.ts';
+import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { Graph, TaskId } from './graph.ts';
 
 export interface Wishes {
@@ -17,10 +18,11 @@ export function createWishes(options: {
   /** Physical name of the control topic that they go to. */
   topic: string;
   clock: Pick<Clock, 'nowMs'>;
+  metrics: Pick<Metrics, 'add'>;
   /** Least time between two. */
   intervalMs: number;
 }): Wishes {
-  const { producer, topic, clock, intervalMs } = options;
+  const { producer, topic, clock, metrics, intervalMs } = options;
   let lastMs = Number.NEGATIVE_INFINITY;
   return {
     want: (logTimeMs) => {
@@ -29,6 +31,7 @@ export function createWishes(options: {
       lastMs = nowMs;
       const value = Buffer.from(JSON.stringify({ wantMs: logTimeMs }));
       producer.append(topic, 0, { timestampMs: nowMs, key: null, value, headers: [] });
+      metrics.add('ticks_total', { kind: 'wish' });
     },
   };
 }
