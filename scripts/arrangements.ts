@@ -21,6 +21,12 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
   { name: 'group of 3', sharings: group(3) },
 ];
 
+/** What shows most in little time. */
+export const QUICK_ARRANGEMENTS: readonly Arrangement[] = [
+  { name: '3 shards, 2 copies', sharings: shards(3, 2) },
+  { name: 'group of 3', sharings: group(3) },
+];
+
 /** Longer than the session of a member of the group: the others take its tasks over meanwhile. */
 const ZOMBIE_MS = 9_000;
 
@@ -42,15 +48,20 @@ export async function runArrangement(
   }
 }
 
-/** Two of: a kill with a restart at once or later, a process that sleeps for longer than everybody waits. */
+/** Two of: a kill with a restart at once or later, a process that sleeps for longer than everybody waits, a storm. */
 async function disturb(processes: readonly SharedProcess[], random: Random): Promise<string> {
   const said: string[] = [];
   for (let count = 0; count < 2; count += 1) {
     await sleep(random.between(500, 4_000));
+    const choice = random.next();
+    if (choice < 0.25) {
+      said.push(await storm(processes, random));
+      continue;
+    }
     const index = random.below(processes.length);
     const victim = processes[index];
     if (victim === undefined) continue;
-    if (random.chance(0.6)) {
+    if (choice < 0.6) {
       const downMs = random.pick([0, 2_000, 8_000]);
       await victim.kill();
       await sleep(downMs);
@@ -64,4 +75,22 @@ async function disturb(processes: readonly SharedProcess[], random: Random): Pro
     }
   }
   return said.join(', ');
+}
+
+/** Processes come and go faster than their tasks can settle. */
+async function storm(processes: readonly SharedProcess[], random: Random): Promise<string> {
+  const said: string[] = [];
+  for (let count = 0; count < 6; count += 1) {
+    const index = random.below(processes.length);
+    const victim = processes[index];
+    if (victim === undefined) continue;
+    const isKilled = random.chance(0.5);
+    if (isKilled) await victim.kill();
+    else await victim.stop();
+    await sleep(random.between(0, 1_500));
+    victim.restart();
+    said.push(`${index + 1}${isKilled ? ' killed' : ''}`);
+    await sleep(random.between(0, 1_500));
+  }
+  return `storm (${said.join(', ')})`;
 }

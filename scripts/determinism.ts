@@ -23,7 +23,7 @@ import { stateFolder } from '#pipeline/runtime/processing.ts';
 import { openLevelBackend } from '#pipeline/state/level.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { Random } from '#pipeline/testing/simulation/scheduler.ts';
-import { ARRANGEMENTS, runArrangement } from './arrangements.ts';
+import { ARRANGEMENTS, type Arrangement, QUICK_ARRANGEMENTS, runArrangement } from './arrangements.ts';
 
 /** How a child folds. */
 interface Run {
@@ -40,10 +40,12 @@ const BATCHES: readonly Partial<Limits>[] = [
   { turnRecords: 10_000, maxWaitingBytes: 64 * 1024 * 1024, recentValues: 1_000_000 },
 ];
 
-const HELP = `Usage: determinism [--recordings DIR | --data-dir DIR] [--schedules N] [--seed S]
+const HELP = `Usage: determinism [--recordings DIR | --world-blocks N | --data-dir DIR] [--schedules N] [--seed S] [--quick]
   --recordings DIR  fill a new data directory from these recordings first
+  --world-blocks N  or from so much of the simulated world
   --data-dir DIR    or take what a pipeline has received
   --schedules N     runs that are killed (default 30), besides those shared by several processes
+  --quick           only a few runs that are shared by several processes
   --seed S          of the moments of the kills (default 1)`;
 
 async function main(): Promise<number> {
@@ -51,6 +53,8 @@ async function main(): Promise<number> {
     options: {
       recordings: { type: 'string' },
       'data-dir': { type: 'string' },
+      'world-blocks': { type: 'string' },
+      quick: { type: 'boolean', default: false },
       schedules: { type: 'string', default: '30' },
       seed: { type: 'string', default: '1' },
       child: { type: 'string' },
@@ -58,7 +62,10 @@ async function main(): Promise<number> {
     },
   });
   if (values.child !== undefined) return fold(JSON.parse(values.child) as Run);
-  if (values.help || (values.recordings === undefined && values['data-dir'] === undefined)) {
+  const { recordings, 'world-blocks': blocks } = values;
+  const input = recordings !== undefined ? ['--recordings', recordings] : ['--world-blocks', `${blocks}`];
+  const isFilled = recordings !== undefined || blocks !== undefined;
+  if (values.help || (!isFilled && values['data-dir'] === undefined)) {
     process.stdout.write(`${HELP}\n`);
     return values.help ? 0 : 2;
   }
@@ -67,30 +74,22 @@ async function main(): Promise<number> {
   await chmod(work, 0o711);
   const dataDir = resolve(values['data-dir'] ?? join(work, 'data'));
   try {
-    if (values.recordings !== undefined) await fill(dataDir, values.recordings);
+    if (isFilled) await fill(dataDir, input);
     return await compareAll({
       dataDir,
       work,
       schedules: Number(values.schedules),
       seed: Number(values.seed),
+      isQuick: values.quick,
     });
   } finally {
     await rm(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
   }
 }
 
-async function fill(dataDir: string, recordings: string): Promise<void> {
+async function fill(dataDir: string, input: readonly string[]): Promise<void> {
   const baleen = join(import.meta.dirname, '..', 'ops', 'cli', 'baleen.js');
-  const given = [
-    'up',
-    '--recordings',
-    recordings,
-    '--speed',
-    'max',
-    '--exit-when-done',
-    '--data-dir',
-    dataDir,
-  ];
+  const given = ['up', ...input, '--speed', 'max', '--exit-when-done', '--data-dir', dataDir];
   const child = spawn(process.execPath, [baleen, ...given, '--websocket-port', '0'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -103,8 +102,9 @@ async function compareAll(options: {
   work: string;
   schedules: number;
   seed: number;
+  isQuick: boolean;
 }): Promise<number> {
-  const { dataDir, work, schedules, seed } = options;
+  const { dataDir, work, schedules, seed, isQuick } = options;
   const say = (text: string) => process.stdout.write(`${text}\n`);
   const services = await reachServices({
     dataDir,
@@ -123,6 +123,10 @@ async function compareAll(options: {
   const random = new Random(seed);
   let different = 0;
   let count = 0;
+  const verdict = (): number => {
+    say(`${count} runs, ${different === 0 ? 'all byte-identical' : `${different} DIFFER`} (seed ${seed})`);
+    return different === 0 ? 0 : 1;
+  };
   try {
     const attempt = async (
       name: string,
@@ -137,12 +141,23 @@ async function compareAll(options: {
       const startedMs = performance.now();
       const what = await disturb(run);
       if (isUnfinished) await whole(run);
-      const verdict = await judge(kafka, prefix);
-      if (!verdict.isEqual) different += 1;
+      const judged = await judge(kafka, prefix);
+      if (!judged.isEqual) different += 1;
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-      say(`${name.padEnd(28)} ${verdict.text}, ${seconds} s${what === '' ? '' : `; ${what}`}`);
+      say(`${name.padEnd(28)} ${judged.text}, ${seconds} s${what === '' ? '' : `; ${what}`}`);
       await rm(stateDir, { recursive: true, force: true });
     };
+    const share = (arrangement: Arrangement, isDisturbed: boolean) =>
+      attempt(
+        `${arrangement.name}${isDisturbed ? ', disturbed' : ''}`,
+        random.pick(BATCHES),
+        (run) => runArrangement(arrangement, run, isDisturbed ? random : null),
+        false,
+      );
+    if (isQuick) {
+      for (const arrangement of QUICK_ARRANGEMENTS) await share(arrangement, true);
+      return verdict();
+    }
     const calmMs: number[] = [];
     for (const limits of BATCHES) {
       await attempt(`batches of ${limits.turnRecords}`, limits, async (run) => {
@@ -161,14 +176,8 @@ async function compareAll(options: {
       });
     }
     for (const arrangement of ARRANGEMENTS) {
-      for (const isDisturbed of [false, true]) {
-        await attempt(
-          `${arrangement.name}${isDisturbed ? ', disturbed' : ''}`,
-          random.pick(BATCHES),
-          (run) => runArrangement(arrangement, run, isDisturbed ? random : null),
-          false,
-        );
-      }
+      await share(arrangement, false);
+      await share(arrangement, true);
     }
     await attempt('state folder deleted', {}, async (run) => {
       const afterMs = Math.round(usualMs * 0.7);
@@ -176,12 +185,11 @@ async function compareAll(options: {
       await rm(run.stateDir, { recursive: true, force: true });
       return `killed after ${afterMs} ms, folder deleted`;
     });
+    return verdict();
   } finally {
     await kafka.close();
     await services.stop();
   }
-  say(`${count} runs, ${different === 0 ? 'all byte-identical' : `${different} DIFFER`} (seed ${seed})`);
-  return different === 0 ? 0 : 1;
 }
 
 async function judge(kafka: Kafka, prefix: string): Promise<{ isEqual: boolean; text: string }> {

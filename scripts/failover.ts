@@ -28,6 +28,7 @@ import { allTopics, graph } from '#topology/graph.ts';
 
 const BALEEN = join(import.meta.dirname, '..', 'ops', 'cli', 'baleen.js');
 const WARM_UP_MS = 20_000;
+const alertWriters = graph.writers(alertTopic);
 
 interface Seen {
   readonly atMs: number;
@@ -165,11 +166,22 @@ async function main(): Promise<void> {
     await sleep(windowMs);
     await seen.close();
 
+    /** How far behind the wall clock the tasks that write alerts were, each time when they had got further. */
+    const behind = (from: number, to: number): number[] =>
+      [...seen.progress]
+        .filter(([writer]) => alertWriters.includes(writer))
+        .flatMap(([, steps]) => steps)
+        .filter(({ atMs }) => atMs >= from && atMs < to)
+        .map(({ atMs, logTimeMs }) => atMs - logTimeMs);
     const describe = (from: number, to: number): string => {
       const window = seen.alerts
         .filter(({ atMs }) => atMs >= from && atMs < to)
         .map(({ latencyMs }) => latencyMs);
-      return `${window.length} alerts, ${JSON.stringify(percentiles(window))} ms, most ${Math.max(0, ...window)} ms`;
+      const progress = behind(from, to);
+      return [
+        `${window.length} alerts after ${shown(window)}`,
+        `progress of their tasks ${shown(progress)} behind (${progress.length} times)`,
+      ].join('; ');
     };
     process.stdout.write(`before the kill: ${describe(killedMs - windowMs, killedMs)}\n`);
     process.stdout.write(`after the kill:  ${describe(killedMs, killedMs + windowMs)}\n`);
@@ -184,6 +196,11 @@ async function main(): Promise<void> {
     for (const close of closers.reverse()) await close();
   }
 }
+
+const shown = (valuesMs: readonly number[]): string => {
+  const { p50, p99 } = percentiles(valuesMs);
+  return `p50 ${p50} ms, p99 ${p99} ms, most ${Math.max(0, ...valuesMs)} ms`;
+};
 
 async function tasksOf(dataDir: string): Promise<readonly string[]> {
   const address = await readAdminAddress(dataDir);
