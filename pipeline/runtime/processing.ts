@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
+import { writerName } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
@@ -89,6 +90,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     if (found === undefined) throw new PipelineError('INVARIANT_BROKEN', `no task ${task.writer} here`);
     return found;
   };
+  const order = new Map(graph.tasks().map((id, index) => [writerName(id.subTopology, id.partition), index]));
+  const placeOf = ({ writer }: Task): number => order.get(writer) ?? 0;
   const inputs = createInputs({ physicalName, maxWaitingBytes: limits.maxWaitingBytes });
   const layers = new Map(graph.topics.map(({ name, layer }) => [name, layer]));
   const controlTopics = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
@@ -192,6 +195,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     enter: (one) => {
       kept.push(one);
       tasks.push(one.task);
+      tasks.sort((a, b) => placeOf(a) - placeOf(b));
       for (const { physical, partition, offset } of inputs.add(one.task))
         fetcher.add(physical, partition, offset);
       for (const { topic, partition } of one.task.inbounds)
