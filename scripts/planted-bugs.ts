@@ -72,11 +72,36 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     from: 'input.readers.every(({ inbound }) => inbound.canPause())',
     to: 'input.readers.length > 0',
   },
+  // Tasks that move between processes.
   {
-    name: 'fetch-from-the-fastest-reader',
+    name: 'newcomer-reads-from-where-the-others-are',
+    file: 'runtime/inputs.ts',
+    from: 'if (known !== undefined && nextOffset >= known.takenOffset) {',
+    to: 'if (known !== undefined) {',
+  },
+  {
+    name: 'nobody-elsewhere-is-asked-for-ticks',
     file: 'runtime/processing.ts',
-    from: 'Math.min(...readers.map(({ inbound }) => inbound.nextOffset))',
-    to: 'Math.max(...readers.map(({ inbound }) => inbound.nextOffset))',
+    from: 'if (dependsOnOthers) wishes.want(logTimeMs);',
+    to: '',
+  },
+  {
+    name: 'openings-share-their-group-numbers',
+    file: 'runtime/processing.ts',
+    from: 'openings += 1;',
+    to: '',
+  },
+  {
+    name: 'two-checkpoints-of-a-task-at-once',
+    file: 'runtime/checkpoints.ts',
+    from: 'const done = busy.then(work);',
+    to: 'const done = Promise.resolve().then(work);',
+  },
+  {
+    name: 'a-task-that-left-is-fetched-for',
+    file: 'runtime/inputs.ts',
+    from: 'byName.delete(name);',
+    to: '',
   },
   // What is kept over a restart.
   {

@@ -22,6 +22,7 @@ const NOTHING: ScheduleResult = {
   hops: 0,
   events: 0,
   kills: 0,
+  rebalances: 0,
   checkpoints: 0,
   rows: 0,
 };
@@ -156,7 +157,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
     '',
   ].join('\n');
 }

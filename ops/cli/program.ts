@@ -1,6 +1,7 @@
 /** The commands and options of `baleen`. Command modules are loaded when they are run, so that help is quick. */
 import { Command, Option } from 'commander';
 import { collect, speed, wholeNumber } from './options.ts';
+import { addPartCommands } from './part-commands.ts';
 import type { Provided, SettingSources } from './settings.ts';
 
 const NOTES = `
@@ -172,6 +173,8 @@ export function createProgram(options: {
         }),
       );
     });
+
+  addPartCommands(program, sources, finish);
 
   program
     .command('tap')

@@ -5,7 +5,7 @@ import { type ServiceName, type Services, startServices } from '#ops/local/servi
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { backoffMs, type Clock, systemClock } from '#pipeline/clock.ts';
 import { messageOf, printableUrl } from '#pipeline/errors.ts';
-import { createLog, type Log, type LogFields } from '#pipeline/telemetry/log.ts';
+import { createLog, type Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { openPipeline, type Pipeline } from '#topology/main.ts';
 import { createDisplay, type Display } from './display.ts';
@@ -13,6 +13,7 @@ import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { openOperators } from './operators.ts';
 import { makeReport, percentiles, type Report } from './report.ts';
 import { buildSettings, type UpOptions } from './settings.ts';
+import { showWarnings } from './show-warnings.ts';
 import { summarise } from './summarise.ts';
 import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
@@ -46,26 +47,6 @@ export async function up(options: UpOptions): Promise<number> {
   display.finish();
   if (failure !== null) throw failure;
   return 0;
-}
-
-/** What is degraded is said on the screen too, not in the log file alone. */
-function showWarnings(log: Log, display: Display): Log {
-  const show = (message: string, fields?: LogFields) => {
-    const error = fields?.['error'];
-    display.warn(error === undefined ? message : `${message}: ${messageOf(error)}`);
-  };
-  return {
-    ...log,
-    warn: (message, fields) => {
-      log.warn(message, fields);
-      show(message, fields);
-    },
-    error: (message, fields) => {
-      log.error(message, fields);
-      show(message, fields);
-    },
-    for: (component) => showWarnings(log.for(component), display),
-  };
 }
 
 interface Context {

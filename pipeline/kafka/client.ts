@@ -9,6 +9,7 @@ import { createCluster } from './cluster.ts';
 import { createFetcher } from './fetcher.ts';
 import { kafkajsLogCreator, loadKafkajs } from './kafkajs-internals.ts';
 import { CONNECTION_TIMEOUT_MS, openSocket, type SaslOptions } from './link.ts';
+import { joinGroup } from './membership.ts';
 import { createOutage } from './outage.ts';
 import { createProducer, type DriverContext } from './producer.ts';
 import type { Admin, Fetcher, Kafka, Producer } from './types.ts';
@@ -93,6 +94,11 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     admin: () => {
       const admin = createAdmin({ cluster, clock, client: kafkajsConfig(options, log) });
       return kept(admin, admin.close);
+    },
+    join: (groupOptions) => {
+      const membership = joinGroup(context, groupOptions);
+      closers.add(membership.leave);
+      return membership;
     },
     close: async () => {
       await Promise.all([...closers].map((close) => close()));

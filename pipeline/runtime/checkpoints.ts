@@ -19,6 +19,7 @@ export interface KeptTask {
 }
 
 export interface CheckpointsOptions {
+  /** Those that run at present. */
   readonly kept: readonly KeptTask[];
   readonly kafka: Kafka;
   readonly producer: Producer;
@@ -42,6 +43,8 @@ export interface CommittedStep {
 
 export interface Checkpoints {
   last(task: KeptTask): CommittedStep;
+  /** One more of a task that is leaving, and none of it afterwards. It must not fold meanwhile. */
+  leave(one: KeptTask): Promise<void>;
   /** Ends the cadence; with `last` takes one more of each task. */
   stop(last: boolean): Promise<void>;
 }
@@ -49,8 +52,17 @@ export interface Checkpoints {
 export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
   const { kept, kafka, clock, log, metrics, physicalName } = options;
   const stopping = new AbortController();
-  const snapshotSizes = new Map<Task, number>();
-  const committedAtMs = new Map<KeptTask, number>();
+  const snapshotSizes = new WeakMap<Task, number>();
+  const committedAtMs = new WeakMap<KeptTask, number>();
+  const left = new WeakSet<KeptTask>();
+  let busy: Promise<unknown> = Promise.resolve();
+
+  /** One task after the other, whoever asks. */
+  const alone = (work: () => Promise<void>): Promise<void> => {
+    const done = busy.then(work);
+    busy = done.catch(() => {});
+    return done;
+  };
 
   const take = async (one: KeptTask): Promise<void> => {
     const { subTopology: subtopology } = one.task.id;
@@ -98,9 +110,12 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
   };
 
   const round = async (): Promise<void> => {
-    for (const one of kept) {
-      await take(one);
-      await snapshot(one);
+    for (const one of [...kept]) {
+      await alone(async () => {
+        if (left.has(one)) return;
+        await take(one);
+        await snapshot(one);
+      });
     }
     const tasks = kept.map(({ task }) => task);
     await checkTails(options, tasks);
@@ -119,10 +134,16 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
 
   return {
     last: (one) => ({ step: one.log.lastStep, atMs: committedAtMs.get(one) ?? null }),
+    leave: (one) =>
+      alone(async () => {
+        if (left.has(one)) return;
+        await take(one);
+        left.add(one);
+      }),
     stop: async (last) => {
       stopping.abort();
       await running;
-      if (last) for (const one of kept) await take(one);
+      if (last) for (const one of [...kept]) await alone(() => take(one));
     },
   };
 }

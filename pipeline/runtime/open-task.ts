@@ -35,6 +35,7 @@ export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalNa
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
 }
 
+/** `instance` is that of this opening: a task that left and came back begins its changelog groups anew. */
 export async function openTask(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<KeptTask> {
   let backend: StateBackend | null = null;
   try {

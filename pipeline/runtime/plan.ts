@@ -17,6 +17,12 @@ export interface Genesis {
   readonly startOffsets: ReadonlyMap<string, number>;
 }
 
+/** A genesis as it stands in the plan. */
+export interface FoundGenesis extends Genesis {
+  /** Wall clock of its writer; with the fingerprint it tells one beginning from another. */
+  readonly atMs: number;
+}
+
 /**
  * Reads the genesis, or writes it when the plan is empty. When two processes write it at once, the first one in the
  * log holds for both. Throws FINGERPRINT_CHANGED when this version is not the one that began.
@@ -31,7 +37,7 @@ export async function openPlan(options: {
   clock: Clock;
   /** Take the plan's fingerprint as it is: for a replay that reports what differs. */
   anyFingerprint?: boolean;
-}): Promise<Genesis> {
+}): Promise<FoundGenesis> {
   const { kafka, serde, topic, fingerprint } = options;
   const found = (await firstGenesis(options)) ?? (await writeGenesis(options));
   if (found.fingerprint !== fingerprint && options.anyFingerprint !== true) {
@@ -43,6 +49,7 @@ export async function openPlan(options: {
   return {
     fingerprint,
     epoch: found.epoch,
+    atMs: Number(found.atMs),
     startOffsets: new Map(Object.entries(found.startOffsets).map(([name, offset]) => [name, Number(offset)])),
   };
 

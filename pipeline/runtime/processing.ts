@@ -2,25 +2,28 @@
 import { join } from 'node:path';
 import type { Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import type { Kafka } from '#pipeline/kafka/types.ts';
+import { writerName } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { Layer } from '#schemas/topics.ts';
+import { createAssignment } from './assigning.ts';
 import { type CommittedStep, type KeptTask, startCheckpoints } from './checkpoints.ts';
+import { createControl } from './control.ts';
 import type { Graph, TaskId } from './graph.ts';
 import { createHop, type HopMode } from './hop.ts';
 import { createInputs, type Input } from './inputs.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { measureLatency, measureTasks } from './measuring.ts';
 import { type OpenState, openTask, type TaskRestore } from './open-task.ts';
-import { readControlTick } from './outputs.ts';
 import type { Genesis } from './plan.ts';
 import type { Task } from './task.ts';
 import { createTicker } from './ticker.ts';
 import { startTurns } from './turns.ts';
 import { type TaskWait, watchWaits } from './waits.ts';
+import { createWishes, waitOnOthers } from './wishes.ts';
 
 export interface ProcessingOptions {
   readonly kafka: Kafka;
@@ -32,7 +35,7 @@ export interface ProcessingOptions {
   readonly metrics: Metrics;
   readonly physicalName: (topic: string) => string;
   readonly openState: OpenState;
-  /** Which tasks run here; default all. */
+  /** Which tasks run here at first; default all. */
   readonly owns?: (task: TaskId) => boolean;
   /** Name of this start of this process, unique for ever: it tells changelog groups of copies apart. */
   readonly instance: string;
@@ -50,9 +53,16 @@ export interface ProcessingOptions {
 }
 
 export interface Processing {
+  /** Those that run here now. */
   readonly tasks: readonly Task[];
   /** Settles when processing cannot go on; never when it is stopped. */
   readonly failed: Promise<Error>;
+  /**
+   * Which tasks run here from now on. Those that go take a last checkpoint and are closed, those that come take their state
+   * (what their folder lacks) and join; the others fold meanwhile. Resolves when it is so, or when a later call has taken
+   * its place. What fails ends processing.
+   */
+  assign(wanted: readonly TaskId[]): Promise<void>;
   /** Everything in the topics is folded and what came of it is acknowledged. */
   isDrained(): Promise<boolean>;
   /** Records in the input topics that are not folded yet, as far as was seen. */
@@ -72,30 +82,21 @@ export interface Processing {
 export async function startProcessing(options: ProcessingOptions): Promise<Processing> {
   const { kafka, graph, clock, log, metrics, physicalName } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const tickIntervalMs = options.tickIntervalMs ?? 20;
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
   const hop = createHop(options.hop ?? 'on');
+  // Both change while processing goes on; everything below looks at them as they are.
   const kept: KeptTask[] = [];
-  try {
-    for (const id of graph.tasks().filter(options.owns ?? (() => true)))
-      kept.push(await openTask({ ...options, limits, hop }, id, producer));
-  } catch (error) {
-    // Another start may follow in this process: a folder that stays open would be locked.
-    await Promise.all(kept.map(({ backend }) => backend.close()));
-    throw error;
-  }
-  const tasks = kept.map(({ task }) => task);
-  for (const { doors } of tasks) hop.connect(doors);
+  const tasks: Task[] = [];
   const keptOf = (task: Task): KeptTask => {
     const found = kept.find((one) => one.task === task);
     if (found === undefined) throw new PipelineError('INVARIANT_BROKEN', `no task ${task.writer} here`);
     return found;
   };
-  const inputs = createInputs({
-    tasks,
-    physicalName,
-    maxWaitingBytes: limits.maxWaitingBytes,
-  });
+  const order = new Map(graph.tasks().map((id, index) => [writerName(id.subTopology, id.partition), index]));
+  const placeOf = ({ writer }: Task): number => order.get(writer) ?? 0;
+  const inputs = createInputs({ physicalName, maxWaitingBytes: limits.maxWaitingBytes });
   const layers = new Map(graph.topics.map(({ name, layer }) => [name, layer]));
   const controlTopics = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
 
@@ -115,25 +116,24 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     }
   };
 
-  const ticker = createTicker({
-    partitions: inputs.all
-      .filter(({ topic }) => hasTicks(layers.get(topic)))
-      .map(({ physical, partition }) => ({ topic: physical, partition })),
+  const ticker = createTicker({ producer: tickProducer, clock, metrics, intervalMs: tickIntervalMs });
+  const wishes = createWishes({
     producer: tickProducer,
+    topic: physicalName(graph.nodes[0]?.controlTopic ?? ''),
     clock,
     metrics,
-    intervalMs: options.tickIntervalMs ?? 20,
+    intervalMs: tickIntervalMs,
   });
-  const takeControl = (records: readonly KafkaRecord[]): void => {
-    for (const { value } of records) {
-      const tick = readControlTick(value);
-      if (tick !== null) for (const task of tasks) task.acceptControl(tick);
-    }
+  let dependsOnOthers = false;
+  const want = (logTimeMs: number): void => {
+    ticker.want(logTimeMs);
+    if (dependsOnOthers) wishes.want(logTimeMs);
   };
+  const control = createControl({ tasks, onWish: ticker.want });
   const fetcher = kafka.fetcher({
     onRecords: (topic, partition, records, endOffset) =>
       guard(() => {
-        if (controlTopics.has(topic)) takeControl(records);
+        if (controlTopics.has(topic)) control.take(records);
         else if (inputs.take(topic, partition, records, endOffset)) {
           const last = records.at(-1);
           if (last !== undefined) ticker.seen(topic, partition, last.timestampMs);
@@ -147,7 +147,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const turns = startTurns({
     tasks,
     producer,
-    ticker,
+    ticker: { want },
     clock,
     guard,
     turnRecords: limits.turnRecords,
@@ -165,24 +165,93 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     limits,
     fail,
   });
-
   const waits = watchWaits({ tasks, clock });
   const stopMeasuring = measureTasks({ kept, inputs, waits, metrics, clock });
 
-  for (const { physical, partition, readers } of inputs.all)
-    fetcher.add(physical, partition, Math.min(...readers.map(({ inbound }) => inbound.nextOffset)));
-  const admin = kafka.admin();
-  try {
-    for (const topic of controlTopics) {
-      for (const { partition, end } of await admin.offsets(topic)) fetcher.add(topic, partition, end);
+  let openings = 0;
+  let isReadingControl = false;
+  const readControl = async (): Promise<void> => {
+    if (isReadingControl) return;
+    const admin = kafka.admin();
+    try {
+      const ends = await Promise.all(
+        [...controlTopics].map(async (topic) => ({ topic, ranges: await admin.offsets(topic) })),
+      );
+      for (const { topic, ranges } of ends)
+        for (const { partition, end } of ranges) fetcher.add(topic, partition, end);
+      isReadingControl = true;
+    } finally {
+      await admin.close();
     }
-  } finally {
-    await admin.close();
+  };
+  const assignment = createAssignment({
+    kept,
+    clock,
+    log,
+    fail,
+    prepare: readControl,
+    open: (id) => {
+      openings += 1;
+      // Its changelog groups are numbered anew, so they need a name of their own.
+      const instance = `${options.instance}-${openings}`;
+      return openTask({ ...options, limits, instance, hop }, id, producer);
+    },
+    enter: (one) => {
+      kept.push(one);
+      tasks.push(one.task);
+      hop.connect(one.task.doors);
+      tasks.sort((a, b) => placeOf(a) - placeOf(b));
+      for (const { physical, partition, offset } of inputs.add(one.task))
+        fetcher.add(physical, partition, offset);
+      for (const { topic, partition } of one.task.inbounds)
+        if (hasTicks(layers.get(topic))) ticker.add(physicalName(topic), partition);
+      control.tell(one.task);
+      turns.wake();
+    },
+    leave: async (one) => {
+      tasks.splice(tasks.indexOf(one.task), 1);
+      hop.disconnect(one.task.doors);
+      for (const { physical, partition } of inputs.remove(one.task)) {
+        fetcher.remove(physical, partition);
+        ticker.remove(physical, partition);
+      }
+      await checkpoints.leave(one);
+      kept.splice(kept.indexOf(one), 1);
+      await one.backend.close();
+    },
+    changed: () => {
+      dependsOnOthers = waitOnOthers(graph, tasks);
+    },
+  });
+
+  const stop = async (): Promise<void> => {
+    const wasRunning = isRunning;
+    isRunning = false;
+    turns.stop();
+    waits.stop();
+    stopMeasuring();
+    await assignment.stop();
+    await fetcher.close();
+    await checkpoints
+      .stop(wasRunning)
+      .catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
+    await Promise.all([producer.close(), tickProducer.close()]);
+    await Promise.all(kept.map(({ backend }) => backend.close()));
+  };
+
+  try {
+    await assignment.assign(graph.tasks().filter(options.owns ?? (() => true)));
+  } catch (error) {
+    // Another start may follow in this process: a folder that stays open would be locked.
+    isRunning = false;
+    await stop();
+    throw error;
   }
 
   return {
     tasks,
     failed,
+    assign: assignment.assign,
     lag: () => tasks.reduce((sum, task) => sum + inputs.lag(task), 0),
     lagOf: inputs.lag,
     waits: waits.list,
@@ -194,19 +263,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       if (!(await isFolded(kafka, inputs.all)) || producer.pendingBytes > 0) return false;
       return steps() === before && tasks.every(({ waiting }) => waiting === 0);
     },
-    stop: async () => {
-      const wasRunning = isRunning;
-      isRunning = false;
-      turns.stop();
-      waits.stop();
-      stopMeasuring();
-      await fetcher.close();
-      await checkpoints
-        .stop(wasRunning)
-        .catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
-      await Promise.all([producer.close(), tickProducer.close()]);
-      await Promise.all(kept.map(({ backend }) => backend.close()));
-    },
+    stop,
   };
 }
 

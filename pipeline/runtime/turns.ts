@@ -20,7 +20,7 @@ export interface Turns {
 export function startTurns(options: {
   tasks: readonly Task[];
   producer: Producer;
-  ticker: Ticker;
+  ticker: Pick<Ticker, 'want'>;
   clock: Clock;
   /** Records that a task folds before the others have their turn. */
   turnRecords: number;

@@ -117,7 +117,15 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
   };
 };
 
-async function register(registry: SchemaRegistry, topic: Topic, url: string): Promise<number> {
+/** Processes that start at once set up the same subject: whoever was second finds it there when it asks again. */
+const ATTEMPTS = 5;
+
+async function register(
+  registry: SchemaRegistry,
+  topic: Topic,
+  url: string,
+  attempt: number = 1,
+): Promise<number> {
   const subject = `${topic.name}-value`;
   const compatibility = COMPATIBILITY.BACKWARD_TRANSITIVE;
   try {
@@ -128,6 +136,8 @@ async function register(registry: SchemaRegistry, topic: Topic, url: string): Pr
   } catch (error) {
     const status =
       typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+    if (status === 409 && attempt < ATTEMPTS && /already exists/.test(messageOf(error)))
+      return register(registry, topic, url, attempt + 1);
     if (status === 409) {
       throw new PipelineError(
         'SCHEMA_INCOMPATIBLE',

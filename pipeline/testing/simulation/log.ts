@@ -84,6 +84,9 @@ export class SimulatedLog {
       producer: () => createProducer(this, owner, onStored),
       fetcher: (handler) => createFetcher(this, owner, speed, handler),
       admin: () => createAdmin(this, owner),
+      join: () => {
+        throw new Error('groups are not simulated: shares are');
+      },
       close: async () => {},
     };
   }

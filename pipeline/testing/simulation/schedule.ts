@@ -19,6 +19,7 @@ export interface ScheduleResult {
   readonly hops: number;
   readonly events: number;
   readonly kills: number;
+  readonly rebalances: number;
   readonly checkpoints: number;
   readonly rows: number;
 }
@@ -39,12 +40,14 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const { scheduler, log } = world;
   const { random } = scheduler;
   const all = graph.tasks().map(taskName);
-  // The first process has every task; the others are copies of some.
+  // Either the first process has every task and the others are copies of some, or they share the tasks.
   const copies = random.pick([0, 0, 1, 2]);
-  for (let index = 0; index <= copies; index += 1)
-    world.processes.push(
-      new SimulatedProcess(world, index, index === 0 ? new Set(all) : sample(random, all)),
-    );
+  world.isShared = copies > 0 && random.chance(0.6);
+  const shares = world.isShared
+    ? spread(random, all, copies + 1)
+    : Array.from({ length: copies + 1 }, (_, index) => (index === 0 ? new Set(all) : sample(random, all)));
+  for (const [index, share] of shares.entries())
+    world.processes.push(new SimulatedProcess(world, index, share));
   for (const process of world.processes) process.start();
   world.startSink();
   world.startSink();
@@ -93,6 +96,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
     hops: world.hops,
     events,
     kills: world.kills,
+    rebalances: world.rebalances,
     checkpoints: world.writes,
     rows: world.database.rows.length,
   };
@@ -189,6 +193,13 @@ function isPromised(log: SimulatedLog, streams: Streams, endMs: number): boolean
     }
   }
   return missing.size === 0;
+}
+
+/** Each name in one of so many sets. */
+function spread(random: Random, names: readonly string[], count: number): readonly ReadonlySet<string>[] {
+  const sets = Array.from({ length: count }, () => new Set<string>());
+  for (const name of names) random.pick(sets).add(name);
+  return sets;
 }
 
 const sample = (random: Random, names: readonly string[]): ReadonlySet<string> =>

@@ -38,7 +38,7 @@ export const taskName = ({ subTopology, partition }: TaskId): string => `${subTo
 export class SimulatedProcess {
   readonly world: World;
   readonly index: number;
-  readonly tasks: ReadonlySet<string>;
+  tasks: ReadonlySet<string>;
   readonly disk: Disk = new Map();
   starts = 0;
   owner: Owner = { isDead: true, isPaused: false };
@@ -88,10 +88,22 @@ export class SimulatedProcess {
       (processing) => {
         if (owner.isDead) return;
         this.processing = processing;
+        this.#assign();
         void processing.failed.then((error) => world.fail(error, owner));
       },
       (error: unknown) => world.fail(error, owner),
     );
+  }
+
+  /** Other tasks run here from some moment on. */
+  share(tasks: ReadonlySet<string>): void {
+    this.tasks = tasks;
+    const { scheduler } = this.world;
+    scheduler.after(scheduler.random.between(0, 20), this.owner, () => this.#assign());
+  }
+
+  #assign(): void {
+    void this.processing?.assign(graph.tasks().filter((task) => this.tasks.has(taskName(task))));
   }
 
   kill(): void {
@@ -140,7 +152,10 @@ export class World {
   failure: Violation | null = null;
   /** Of the first failure of a process. */
   code: ErrorCode | null = null;
+  /** Tasks are shared by the processes, and move between them. */
+  isShared = false;
   kills = 0;
+  rebalances = 0;
   writes = 0;
   made = 0;
   /** Records that tasks took from memory. */
@@ -220,8 +235,27 @@ export class World {
     });
   }
 
+  /** Some tasks get other owners, now and then two; the old ones learn of it before or after the new. */
+  rebalance(): void {
+    const { random } = this.scheduler;
+    const shares = this.processes.map(({ tasks }) => new Set(tasks));
+    // Often the same few, so that they come back to where they were.
+    const movable = graph.tasks().slice(0, random.pick([2, 100]));
+    for (let moves = random.between(1, 4); moves > 0; moves -= 1) {
+      const name = taskName(random.pick(movable));
+      for (const share of shares) share.delete(name);
+      for (let owners = random.pick([1, 1, 1, 2]); owners > 0; owners -= 1) random.pick(shares).add(name);
+    }
+    for (const [index, process] of this.processes.entries()) process.share(shares[index] ?? new Set());
+    this.rebalances += 1;
+  }
+
   disturb(): void {
     const { random } = this.scheduler;
+    if (this.isShared && random.chance(0.5)) {
+      this.rebalance();
+      return;
+    }
     const choice = random.next();
     if (choice < 0.2) {
       const partitions = random.pick([...this.log.topics.values()]);
