@@ -44,7 +44,7 @@ async function main(): Promise<number> {
     },
   });
   const [workload, ...more] = positionals;
-  if (values.help || (workload !== 'enrich' && workload !== 'windows')) {
+  if (values.help || !(workload === 'enrich' || workload === 'windows' || workload?.startsWith('chain'))) {
     process.stdout.write(`${HELP}\n`);
     return values.help ? 0 : 2;
   }
@@ -58,7 +58,17 @@ async function main(): Promise<number> {
       ? ['--reader', 'position', '--contender', contender]
       : ['--pair', contender, values.pair];
   const { count, runs, port } = values;
-  const settings = ['--workload', workload, '--count', count, '--runs', runs, '--port', port];
+  const settings = [
+    '--workload',
+    workload ?? '',
+    ...(process.env['RATE'] ? ['--rate', process.env['RATE']] : []),
+    '--count',
+    count,
+    '--runs',
+    runs,
+    '--port',
+    port,
+  ];
   const guarantee = ['--guarantee', 'exactly_once'];
   return run(join(built, 'run'), [...settings, ...guarantee, ...contenders, ...more], built);
 }

@@ -16,13 +16,16 @@ import type { Serde } from '#pipeline/serde/serde.ts';
 import { openLevelBackend } from '#pipeline/state/level.ts';
 import { createLog } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
+import { createChain, createFusedChain } from './chain.ts';
 import { createEnrich } from './enrich.ts';
-import { benchPlan, deadLetters, received, transfers, yardstickSerde } from './records.ts';
+import { arriving, benchPlan, deadLetters, received, transfers, yardstickSerde } from './records.ts';
 import { walletWindows } from './wallet-windows.ts';
 
-const WORKLOADS: Readonly<Record<string, (serde: Serde) => ProcessorDefinition>> = {
-  enrich: createEnrich,
-  windows: () => walletWindows,
+const WORKLOADS: Readonly<Record<string, (serde: Serde) => readonly ProcessorDefinition[]>> = {
+  enrich: (serde) => [createEnrich(serde)],
+  windows: () => [walletWindows],
+  chain: createChain,
+  'chain-fused': createFusedChain,
 };
 
 /** Of each store of a task. Its peer gets 512 MiB for its caches; five times the default of the engine takes 100 to 250 MiB more. */
@@ -49,8 +52,8 @@ async function main(): Promise<void> {
   const log = createLog({ level: 'warn' });
   const metrics = createMetrics();
   const serde = yardstickSerde();
-  const graph = buildGraph({ processors: [define(serde)], planTopic: benchPlan, dlqTopic: deadLetters });
-  const inputs = new Set([received.name, transfers.name]);
+  const graph = buildGraph({ processors: define(serde), planTopic: benchPlan, dlqTopic: deadLetters });
+  const inputs = new Set([received.name, arriving.name, transfers.name]);
   const own = new Map([[benchPlan.name, benchPlan], [deadLetters.name, deadLetters], ...graph.engineTopics]);
   const physicalName = (topic: string): string => {
     if (inputs.has(topic)) return input;
@@ -71,7 +74,11 @@ async function main(): Promise<void> {
   const processing = await startProcessing({
     ...{ kafka, graph, genesis, serde, clock, log, metrics, physicalName, checkpointMs },
     instance: run,
-    limits: { recentValues: RECENT_VALUES },
+    ...(process.env['BENCH_TICK_MS'] ? { tickIntervalMs: Number(process.env['BENCH_TICK_MS']) } : {}),
+    limits: {
+      recentValues: RECENT_VALUES,
+      ...(process.env['BENCH_TURN'] ? { turnRecords: Number(process.env['BENCH_TURN']) } : {}),
+    },
     lagGroup: run,
     openState: (task) => openLevelBackend(stateFolder(join(stateDir, 'state'), task)),
   });
