@@ -157,6 +157,8 @@ async function conclude(runs: readonly Run[], isAll: boolean, values: Values): P
 async function checked(present: Advantages, peer: string): Promise<boolean> {
   const baseline = readBaseline(await readFile(BASELINE, 'utf8'));
   if (baseline.peer !== peer) throw new Error(`${BASELINE}: is of ${baseline.peer}, not of ${peer}`);
+  for (const name of Object.keys(present).filter((one) => baseline.advantages[one] === undefined))
+    process.stderr.write(`${name}: no baseline is kept; nothing to compare with\n`);
   const worse = losses(baseline.advantages, present);
   for (const line of worse) process.stderr.write(`worse: ${line}\n`);
   if (worse.length === 0) process.stderr.write('no figure fell by more than is tolerated\n');
