@@ -42,6 +42,9 @@ const NODE_FLAGS = ['--max-semi-space-size=32'];
 const PAGE = join(import.meta.dirname, '../performance.md');
 const BASELINE = join(import.meta.dirname, 'baseline.json');
 
+/** A generator that is later than this was starved: the machine is busy with something else. */
+const LATE_MS = 20;
+
 const OPTIONS = {
   count: { type: 'string', default: '1000000' },
   rate: { type: 'string' },
@@ -73,34 +76,44 @@ async function main(): Promise<number> {
   }
   if (values.check && values.pair === undefined)
     throw new Error('--check needs --pair: it compares with a peer');
+  const ran =
+    values.from === undefined ? await runCases(cases, more, values) : await readLines(cases, values.from);
+  const isGood = await conclude(ran.runs, workload === 'all' && ran.isWhole, values);
+  return ran.isWhole && isGood ? 0 : 1;
+}
+
+/** What was run. Not whole: the yardstick gave up on a case. */
+interface Ran {
+  readonly runs: readonly Run[];
+  readonly isWhole: boolean;
+}
+
+const nameOf = (contender: string): string => (contender.includes('contender.ts') ? OURS : contender);
+
+async function runCases(cases: readonly Case[], more: readonly string[], values: Values): Promise<Ran> {
   const command = contenderCommand(values.profile);
-  const nameOf = (contender: string): string => (contender.includes('contender.ts') ? OURS : contender);
+  const built = await buildYardstick(resolve(values.yardstick), resolve(values.cache));
   const runs: Run[] = [];
-  let failed = false;
-  const take = (line: string): void => {
-    const found = readRun(line, nameOf);
-    if (found !== null) runs.push(found);
-    if (!values.json) process.stdout.write(`${line}\n`);
-  };
-  if (values.from !== undefined) {
-    const wanted = new Set(cases.map(caseName));
-    for (const line of (await readFile(values.from, 'utf8')).split('\n')) {
+  let isWhole = true;
+  for (const [index, one] of cases.entries()) {
+    process.stderr.write(`${index + 1} of ${cases.length}: ${caseName(one)}\n`);
+    const given = [...settings(one, values, command), ...more];
+    const code = await run(join(built, 'run'), given, built, (line) => {
       const found = readRun(line, nameOf);
-      if (found !== null && wanted.has(found.case)) runs.push(found);
-    }
-  } else {
-    const built = await buildYardstick(resolve(values.yardstick), resolve(values.cache));
-    for (const [index, one] of cases.entries()) {
-      process.stderr.write(`${index + 1} of ${cases.length}: ${caseName(one)}\n`);
-      const code = await run(join(built, 'run'), [...settings(one, values, command), ...more], built, take);
-      if (code !== 0) {
-        process.stderr.write(`${caseName(one)}: the yardstick ended with ${code}\n`);
-        failed = true;
-      }
-    }
+      if (found !== null) runs.push(found);
+      if (!values.json) process.stdout.write(`${line}\n`);
+    });
+    if (code === 0) continue;
+    process.stderr.write(`${caseName(one)}: the yardstick ended with ${code}\n`);
+    isWhole = false;
   }
-  const isGood = await conclude(runs, workload === 'all', values);
-  return failed || !isGood ? 1 : 0;
+  return { runs, isWhole };
+}
+
+async function readLines(cases: readonly Case[], path: string): Promise<Ran> {
+  const wanted = new Set(cases.map(caseName));
+  const found = (await readFile(path, 'utf8')).split('\n').flatMap((line) => readRun(line, nameOf) ?? []);
+  return { runs: found.filter((one) => wanted.has(one.case)), isWhole: true };
 }
 
 function casesOf(workload: string | undefined, rate: string | undefined): readonly Case[] {
@@ -135,7 +148,7 @@ function settings({ workload, ratePerSecond }: Case, values: Values, command: st
 }
 
 /** Shows what came of it, writes or checks it. False: something is wrong or worse. */
-async function conclude(runs: readonly Run[], isAll: boolean, values: Values): Promise<boolean> {
+async function conclude(runs: readonly Run[], isForThePage: boolean, values: Values): Promise<boolean> {
   const summaries = summarise(runs);
   const advantages = values.pair === undefined ? {} : advantagesOver(values.pair, summaries);
   const text = tables(summaries, advantages);
@@ -144,10 +157,16 @@ async function conclude(runs: readonly Run[], isAll: boolean, values: Values): P
   const mistaken = summaries.filter(({ mistakes }) => mistakes > 0);
   for (const { case: name, contender, mistakes } of mistaken)
     process.stderr.write(`${name}: ${contender} has ${mistakes} records missing, wrong or twice\n`);
+  for (const { case: name, contender, sendLateP99Ms } of runs) {
+    if (sendLateP99Ms !== null && sendLateP99Ms > LATE_MS)
+      process.stderr.write(
+        `${name}: for ${contender} the generator itself was late, p99 ${sendLateP99Ms} ms, and that is part of the latency\n`,
+      );
+  }
   const isRight = runs.length > 0 && mistaken.every(({ contender }) => contender !== OURS);
   if (values.check) return (await checked(advantages, values.pair ?? '')) && isRight;
   if (!isRight || values.pair === undefined) return isRight;
-  if (isAll)
+  if (isForThePage)
     await writeFile(PAGE, replaceTables(await readFile(PAGE, 'utf8'), `${text}\n\n${setting(summaries)}`));
   if (values['keep-baseline'])
     await writeFile(BASELINE, `${JSON.stringify({ peer: values.pair, advantages }, null, 2)}\n`);
