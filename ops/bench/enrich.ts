@@ -50,17 +50,28 @@ export const createEnrich = (serde: Serde) =>
     name: 'enrich',
     summary: 'Gives each valid transfer its exact value; puts the others aside',
     inputs: [
-      keyed(received, ({ key, value }: InputRecord<BytesAsTheyAre>, { emit }: ProcessContext) => {
-        if (value === null) return;
-        const transfer = decoded(serde, value.bytes);
-        if (transfer !== null && isValid(transfer)) emit(enriched, key, enrich(transfer));
-        else emit(dlq, key, value);
-      }),
+      keyed(
+        received,
+        enriching(serde, (key, value, { emit }) => emit(enriched, key, value)),
+      ),
     ],
     outputs: [enriched, dlq],
     keepsKey: true,
-    onError: { decode: 'fail', logic: 'fail', output: 'fail' },
+    onError: FAILS,
   });
+
+/** Nothing that is wrong here is an accident of the data: a run with it has no result. */
+export const FAILS = { decode: 'fail', logic: 'fail', output: 'fail' } as const;
+
+/** Hands what is valid to `emitValid`, and the others to `dlq`. */
+export const enriching =
+  (serde: Serde, emitValid: (key: string, value: EnrichedTransfer, context: ProcessContext) => void) =>
+  ({ key, value }: InputRecord<BytesAsTheyAre>, context: ProcessContext): void => {
+    if (value === null) return;
+    const transfer = decoded(serde, value.bytes);
+    if (transfer !== null && isValid(transfer)) emitValid(key, enrich(transfer), context);
+    else context.emit(dlq, key, value);
+  };
 
 function decoded(serde: Serde, bytes: Buffer): Transfer | null {
   try {
