@@ -58,7 +58,8 @@ export interface Services {
   stop(): Promise<void>;
 }
 
-const CACHE_DIR = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'baleen');
+/** Jars and archives that are fetched once. */
+export const CACHE_DIR = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'baleen');
 const ALL: readonly ServiceName[] = ['kafka', 'registry', 'postgres'];
 const REACHABLE_WITHIN_MS = 10_000;
 
