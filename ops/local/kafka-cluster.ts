@@ -37,6 +37,8 @@ export interface ClusterOptions {
 export interface ClusterNode {
   /** From 1. */
   readonly id: number;
+  /** Where it listens itself. */
+  readonly ports: NodePorts;
   /** Stop, kill, start again. */
   readonly service: LocalService;
 }
@@ -102,7 +104,11 @@ export async function startKafkaCluster(options: ClusterOptions): Promise<KafkaC
         ...(secure === undefined ? {} : secureSettings(secure)),
       },
     });
-    return { id, service: createLocalService(plan, { dataDir: home, log, onProgress: () => {} }) };
+    return {
+      id,
+      ports: real,
+      service: createLocalService(plan, { dataDir: home, log, onProgress: () => {} }),
+    };
   });
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map(({ service }) => service.kill()));

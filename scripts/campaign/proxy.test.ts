@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { kafkaRequest } from '#ops/local/ready.ts';
-import { clientIdOf, type Proxy, startProxy } from './proxy.ts';
+import { clientIdOf, type SpoilingProxy, startProxy } from './proxy.ts';
 
 /** First request of a client with a name. */
 function hello(name: string): Buffer {
@@ -11,7 +11,7 @@ function hello(name: string): Buffer {
 }
 
 /** A server that sends back what it gets, behind a proxy. */
-async function echoing(): Promise<Proxy> {
+async function echoing(): Promise<SpoilingProxy> {
   const server = createServer((socket) => socket.on('error', () => {}).pipe(socket));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -29,7 +29,7 @@ interface Client {
   received(): string;
 }
 
-async function open(proxy: Proxy, name: string): Promise<Client> {
+async function open(proxy: SpoilingProxy, name: string): Promise<Client> {
   const socket = connect({ host: '127.0.0.1', port: proxy.port });
   onTestFinished(() => {
     socket.destroy();

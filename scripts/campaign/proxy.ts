@@ -16,7 +16,7 @@ export type Spoiling =
 
 export type ClientFilter = (clientId: string) => boolean;
 
-export interface Proxy {
+export interface SpoilingProxy {
   readonly port: number;
   /** Applies to present and new connections until the returned function is called. */
   spoil(filter: ClientFilter, spoiling: Spoiling): () => void;
@@ -43,7 +43,7 @@ interface Connection {
 }
 
 /** Listens on a free port of loopback and passes on to `target`, also on loopback. */
-export async function startProxy(target: number): Promise<Proxy> {
+export async function startProxy(target: number): Promise<SpoilingProxy> {
   const connections = new Set<Connection>();
   const rules = new Set<Rule>();
   const ruleFor = (clientId: string | null): Spoiling | null => {

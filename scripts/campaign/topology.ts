@@ -5,7 +5,13 @@
 import { compose } from '#pipeline/aggregates/compose.ts';
 import { count } from '#pipeline/aggregates/count.ts';
 import { sum } from '#pipeline/aggregates/sum.ts';
-import { defineProcessor, type InputRecord, keyed, type ProcessContext, rekeyed } from '#pipeline/processor.ts';
+import {
+  defineProcessor,
+  type InputRecord,
+  keyed,
+  type ProcessContext,
+  rekeyed,
+} from '#pipeline/processor.ts';
 import { buildGraph, type TaskId } from '#pipeline/runtime/graph.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
 import { logTimer } from '#pipeline/state/timer.ts';
@@ -166,6 +172,8 @@ export const graph = buildGraph({
 export function isOfShare(task: TaskId, share: number, shares: number): boolean {
   const index = graph
     .tasks()
-    .findIndex(({ subTopology, partition }) => subTopology === task.subTopology && partition === task.partition);
+    .findIndex(
+      ({ subTopology, partition }) => subTopology === task.subTopology && partition === task.partition,
+    );
   return index % shares === share;
 }
