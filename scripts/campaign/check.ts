@@ -113,7 +113,10 @@ export function createCheck(
   const takeOutput = (topic: string, partition: number, offset: number, record: Seen): void => {
     const position = positionOf(record);
     const place = `${topic}/${partition}/${offset}`;
-    if (position === null) return violated(`${place}: no position`);
+    if (position === null) {
+      violated(`${place}: no position`);
+      return;
+    }
     const { writer, sequence, previousDigest } = position;
     const name = `${topic}/${partition}/${writer}`;
     const stream = streamOf(name);

@@ -80,7 +80,10 @@ export function createModel(settings: ModelSettings): Model {
       state.open.delete(startMs);
     }
     const startMs = Math.floor(eventTimeMs / windowMs) * windowMs;
-    if (isClosed(startMs)) return say(sensor, startMs, 0, value);
+    if (isClosed(startMs)) {
+      say(sensor, startMs, 0, value);
+      return;
+    }
     const sums = state.open.get(startMs) ?? new Map<string, { count: number; sum: number }>();
     state.open.set(startMs, sums);
     const { count, sum } = sums.get(sensor) ?? { count: 0, sum: 0 };

@@ -69,7 +69,10 @@ export function createPlainReader(options: {
       const offset = Number(message.offset);
       const next = nexts.get(name) ?? 0;
       if (offset < next) continue;
-      if (offset > next) return reader.seek({ topic, partition, offset: String(next) });
+      if (offset > next) {
+        reader.seek({ topic, partition, offset: String(next) });
+        return;
+      }
       nexts.set(name, next + 1);
       take(topic, partition, offset, seenOf(message));
     }

@@ -179,35 +179,43 @@ interface Pump {
 function createPump(from: Socket, to: Socket): Pump {
   const waiting: Buffer[] = [];
   let rule: Spoiling | 'lost' | null = null;
+  /** A piece waits for its time or for room. */
   let isBusy = false;
-  const next = (): void => {
-    if (isBusy) return;
+  const modeNow = (): Spoiling['mode'] | 'lost' | null =>
+    rule === null || rule === 'lost' ? rule : rule.mode;
+
+  /** False when there is no room for more: goes on when there is. */
+  const send = (chunk: Buffer): boolean => {
+    if (to.destroyed || to.write(chunk)) return true;
+    isBusy = true;
+    to.once('drain', goOn);
+    return false;
+  };
+  const delay = (chunk: Buffer, delayMs: number): void => {
+    isBusy = true;
+    setTimeout(() => {
+      // Something else may hold meanwhile.
+      if (modeNow() === 'hold') waiting.unshift(chunk);
+      else if (modeNow() !== 'lost' && !send(chunk)) return;
+      goOn();
+    }, delayMs);
+  };
+  function goOn(): void {
+    isBusy = false;
+    next();
+  }
+  function next(): void {
     if (rule === 'lost') waiting.length = 0;
-    if (rule !== null && rule !== 'lost' && rule.mode === 'hold') return;
-    const chunk = waiting.shift();
-    if (chunk === undefined) {
-      from.resume();
-      return;
-    }
-    const send = (): void => {
-      isBusy = false;
-      if (rule === 'lost' || to.destroyed) return next();
-      // It may have begun to be held while it waited.
-      if (rule !== null && rule.mode === 'hold') {
-        waiting.unshift(chunk);
+    while (!isBusy && modeNow() !== 'hold') {
+      const chunk = waiting.shift();
+      if (chunk === undefined) {
+        from.resume();
         return;
       }
-      if (to.write(chunk)) return next();
-      isBusy = true;
-      to.once('drain', () => {
-        isBusy = false;
-        next();
-      });
-    };
-    if (rule === null || rule === 'lost') return send();
-    isBusy = true;
-    setTimeout(send, rule.mode === 'slow' ? rule.delayMs : 0);
-  };
+      if (rule !== null && rule !== 'lost' && rule.mode === 'slow') delay(chunk, rule.delayMs);
+      else send(chunk);
+    }
+  }
   return {
     take: (chunk) => {
       waiting.push(chunk);
