@@ -41,11 +41,24 @@ export function createFleet(options: {
 }): Fleet {
   const { dataDir, brokers, prefix, onExit } = options;
   const running = new Map<string, Child>();
+  /** Killed on purpose: they stay away until they are started. */
+  const away = new Set<string>();
+  /** One thing after the other for each worker: two of one name would fight for its state. */
+  const queues = new Map<string, Promise<void>>();
   let isStopping = false;
   const stateDir = (name: string): string => join(dataDir, 'state', name);
 
-  const start = async (name: string): Promise<void> => {
-    if (isStopping || running.has(name)) return;
+  const inTurn = (name: string, work: () => Promise<void>): Promise<void> => {
+    const done = (queues.get(name) ?? Promise.resolve()).then(work);
+    queues.set(
+      name,
+      done.catch(() => {}),
+    );
+    return done;
+  };
+
+  const launch = async (name: string): Promise<void> => {
+    if (isStopping || running.has(name) || away.has(name)) return;
     const settings: WorkerSettings = {
       ...{ name, brokers, prefix, stateDir: stateDir(name) },
       share: shareOf(name),
@@ -70,18 +83,23 @@ export function createFleet(options: {
       running.delete(name);
       onExit({ worker: name, ...reasonOf(tailOf(logPath), how) });
       await sleep(RESTART_MS);
-      // Somebody may have killed it for good meanwhile: then it was not running.
-      await start(name);
+      await inTurn(name, () => launch(name));
     });
   };
 
   return {
-    start,
+    start: (name) => {
+      away.delete(name);
+      return inTurn(name, () => launch(name));
+    },
     stateDir,
-    kill: async (name) => {
-      const child = running.get(name);
-      running.delete(name);
-      await child?.kill();
+    kill: (name) => {
+      away.add(name);
+      return inTurn(name, async () => {
+        const child = running.get(name);
+        running.delete(name);
+        await child?.kill();
+      });
     },
     signal: (name, signal) => {
       const child = running.get(name);
@@ -89,6 +107,7 @@ export function createFleet(options: {
     },
     stop: async () => {
       isStopping = true;
+      await Promise.all(queues.values());
       const children = [...running.values()];
       running.clear();
       await Promise.all(children.map((child) => child.kill()));
@@ -97,7 +116,8 @@ export function createFleet(options: {
 }
 
 function reasonOf(tail: string, how: string): { code: string; message: string } {
-  const match = new RegExp(`${ENDED} (\\S+) (.*)$`).exec(tail);
+  const last = tail.split(' | ').findLast((line) => line.startsWith(ENDED));
+  const match = new RegExp(`^${ENDED} (\\S+) (.*)$`).exec(last ?? '');
   return match === null
     ? { code: 'NO_CODE', message: `${how}: ${tail}` }
     : { code: match[1] ?? '', message: match[2] ?? '' };
