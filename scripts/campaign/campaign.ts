@@ -136,7 +136,7 @@ interface Watching {
   readonly signal: AbortSignal;
 }
 
-interface Played extends Pick<CampaignResult, 'rounds' | 'faults' | 'notApplied' | 'longestSettleMs'> {}
+type Played = Pick<CampaignResult, 'rounds' | 'faults' | 'notApplied' | 'longestSettleMs'>;
 
 async function playRounds(
   options: CampaignOptions & Watching & { violated: (what: string) => void },
@@ -211,46 +211,55 @@ async function playFault(
   }
 }
 
-/** Waits until everything that the input so far must lead to is there; a violation when it does not come. Returns how long. */
+/**
+ * Waits until everything is there that the input so far must lead to; a violation when it does not come. Returns how long it
+ * took. `untilMs`: a log time; default that of the first input acknowledged from now on, which also shows that the feed is back.
+ */
 async function settle(
   { feed, admin, reader, check, journal, signal }: Watching,
   when: string,
   violated: (what: string) => void,
-  untilMs?: number,
+  untilMs: number | null = null,
 ): Promise<number> {
-  const startedMs = performance.now();
+  const [calmMs, startedMs] = [Date.now(), performance.now()];
   const elapsedMs = (): number => Math.round(performance.now() - startedMs);
-  let beforeMs = untilMs ?? 0;
+  let beforeMs = untilMs;
   let state = 'the check could not read the topics';
+  /** Whether all is there now. */
+  const look = async (): Promise<boolean> => {
+    const { latestMs } = feed.acknowledged();
+    if (beforeMs === null && latestMs > calmMs) beforeMs = latestMs;
+    const missing = beforeMs === null ? null : check.missing(beforeMs);
+    state =
+      beforeMs === null
+        ? 'no input is acknowledged'
+        : missing === null
+          ? 'the input is not in the log'
+          : `${missing} records are missing`;
+    return missing === 0 && (untilMs === null || (await reader.isAtEnd(admin)));
+  };
   while (elapsedMs() < SETTLE_LIMIT_MS) {
-    signal.throwIfAborted();
     try {
-      // kafkajs forgets where it was now and then: each look begins anew where the last one ended.
+      // kafkajs forgets where it was now and then: each time it begins anew where the last one ended.
       await reader.start();
       while (elapsedMs() < SETTLE_LIMIT_MS) {
         await sleep(LOOK_MS, undefined, { signal });
-        const { latestMs } = feed.acknowledged();
-        // The first input acknowledged in the calm shows that the feed is back; all before it must arrive.
-        if (untilMs === undefined && beforeMs === 0 && elapsedMs() > LOOK_MS) beforeMs = latestMs;
-        const missing = check.missing(beforeMs);
-        state = missing === null ? 'the input does not go on' : `${missing} records are missing`;
-        if (missing === 0 && (untilMs === undefined || (await reader.isAtEnd(admin)))) {
-          await reader.stop();
-          const counts = check.counts();
-          journal.note(
-            'settled',
-            { when, tookMs: elapsedMs(), ...counts },
-            settledLine(when, elapsedMs(), counts),
-          );
-          return elapsedMs();
-        }
+        if (!(await look())) continue;
+        const counts = check.counts();
+        journal.note(
+          'settled',
+          { when, tookMs: elapsedMs(), ...counts },
+          settledLine(when, elapsedMs(), counts),
+        );
+        return elapsedMs();
       }
     } catch (error) {
       signal.throwIfAborted();
       journal.note('info', {}, `the check reads again: ${messageOf(error).slice(0, 200)}`);
       await sleep(LOOK_MS);
+    } finally {
+      await reader.stop();
     }
-    await reader.stop();
   }
   violated(`stalled ${when}: ${state} ${Math.round(elapsedMs() / 1_000)} s after the last fault`);
   return elapsedMs();
