@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { connectors } from '#connectors/registry.ts';
 import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
-import { openKafka } from '#pipeline/kafka/client.ts';
+import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka, Membership } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
@@ -32,6 +32,8 @@ export type Sharing = 'all' | 'none' | 'group' | Shard;
 
 export interface PipelineOptions {
   readonly kafkaBrokers: readonly string[];
+  /** Default: plain connections without a user. */
+  readonly kafkaSecurity?: KafkaSecurity;
   readonly registryUrl: string;
   /** State of tasks goes to `<dataDir>/state`. */
   readonly dataDir: string;
@@ -90,6 +92,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const physicalName = (topic: string) => `${topicPrefix}${topic}`;
   const kafka = await openKafka({
     brokers: options.kafkaBrokers,
+    ...(options.kafkaSecurity === undefined ? {} : { security: options.kafkaSecurity }),
     clientId: 'baleen',
     log: log.for('kafka'),
     clock,

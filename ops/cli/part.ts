@@ -102,6 +102,7 @@ async function run(context: Context): Promise<void> {
   opened.push(() => operators.close());
   const pipeline = await openPipeline({
     kafkaBrokers: services.kafkaBrokers.split(','),
+    kafkaSecurity: settings.kafkaSecurity,
     registryUrl: services.registryUrl,
     dataDir,
     sharing,

@@ -69,7 +69,7 @@ async function run(context: Context): Promise<void> {
     dataDir,
     isFresh: options.fresh,
     mode: options.services,
-    configured: preview.configured,
+    configured: { ...preview.configured, kafkaSecurity: preview.kafkaSecurity },
     log: log.for('services'),
     onProgress: ({ service, state, detail, elapsedMs }) => {
       display.service(service, state, detail, elapsedMs);
@@ -100,6 +100,7 @@ async function run(context: Context): Promise<void> {
   const watch = watchAlerts(display, clock);
   const pipeline = await openPipeline({
     kafkaBrokers: services.kafkaBrokers.split(','),
+    kafkaSecurity: settings.kafkaSecurity,
     registryUrl: services.registryUrl,
     dataDir,
     connectors: settings.connectors,
