@@ -14,6 +14,8 @@ export interface StateBackend {
   write(operations: readonly WriteOperation[]): Promise<void>;
   /** Entries with keys in `[first, end)`, in order of their bytes, as they were at the call. */
   scan(first: string, end: string): AsyncIterable<readonly [key: string, value: string]>;
+  /** The greatest key in `[first, end)`; null: none. */
+  lastKey(first: string, end: string): Promise<string | null>;
   /** Deletes the keys in `[first, end)`. Not part of a batch: for what nobody reads any more. */
   clear(first: string, end: string): Promise<void>;
   /** Bytes on disk, about; absent where there is no disk. */

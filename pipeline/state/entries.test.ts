@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createEntries, type Journal } from './entries.ts';
+import { createEntries } from './entries.ts';
 import { createMemoryBackend } from './memory.ts';
+import type { Journal } from './segment-cells.ts';
 import { type Json, jsonCodec } from './store.ts';
 
 const PREFIX = 'p.s\u001f';

@@ -55,6 +55,14 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
     },
     // The iterator is made here: it shows what is there at the call.
     scan: (first, end) => entriesOf(level.iterator({ gte: first, lt: end }), readFailed),
+    lastKey: async (first, end) => {
+      try {
+        const [last = null] = await level.keys({ gte: first, lt: end, reverse: true, limit: 1 }).all();
+        return last;
+      } catch (error) {
+        throw readFailed(error);
+      }
+    },
     clear: (first, end) => appending(() => level.clear({ gte: first, lt: end })),
     sizeBytes: () => bytesIn(folder),
     close: () => level.close(),

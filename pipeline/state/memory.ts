@@ -27,6 +27,7 @@ export function createMemoryBackend(entries: Map<string, string> = new Map()): M
     scan: async function* (first, end) {
       yield* inRange(first, end);
     },
+    lastKey: async (first, end) => inRange(first, end).at(-1)?.[0] ?? null,
     clear: async (first, end) => {
       for (const [key] of inRange(first, end)) entries.delete(key);
     },

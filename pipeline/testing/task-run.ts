@@ -117,6 +117,8 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
       limits: { ...DEFAULT_LIMITS, recentValues: 2 },
       physicalName: (name) => name,
     });
+    for (const { first: from, end, foundLast } of task.state.ranges)
+      foundLast(backend.scanNow(from, end).at(-1)?.[0] ?? null);
     for (const { first: from, end, load } of task.state.loaders)
       for (const [key, text] of backend.scanNow(from, end)) load(key, text);
     const log: ChangelogWriter = {

@@ -57,6 +57,8 @@ export function openTask({ world, id, node, disk, send }: OpenOptions, metrics: 
     limits: DEFAULT_LIMITS,
     physicalName: (topic) => topic,
   });
+  for (const { first, end, foundLast } of task.state.ranges)
+    foundLast(disk.scan(first, end).at(-1)?.[0] ?? null);
   for (const { first, end, load } of task.state.loaders)
     for (const [key, text] of disk.scan(first, end)) load(key, text);
   return task;
