@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { WriteOperation } from './backend.ts';
 import { createEntries } from './entries.ts';
 import { createMemoryBackend } from './memory.ts';
 import type { Journal } from './segment-cells.ts';
@@ -71,7 +72,7 @@ function play(recentValues: number, script: readonly Command[]): void {
   let marks: { readonly at: number; readonly contents: Map<string, Json> }[] = [
     { at: 0, contents: new Map() },
   ];
-  let captured: { operations: () => readonly { key: string; value: string | null }[] } | null = null;
+  let captured: { operations: Iterable<WriteOperation> } | null = null;
   let atCapture = new Map<string, Json>();
   let durable = new Map<string, Json>();
   const commit = (): void => {
@@ -113,7 +114,7 @@ function play(recentValues: number, script: readonly Command[]): void {
         break;
       case 'settle':
         if (captured === null) break;
-        store.backend.writeNow(captured.operations());
+        store.backend.writeNow(captured.operations);
         store.entries.settled();
         captured = null;
         durable = atCapture;
@@ -155,7 +156,7 @@ describe('the entries of a store', () => {
             else if (command.kind === 'delete') entries.delete(command.key);
             else if (command.kind === 'get') entries.get(command.key);
           }
-          return entries.capture()();
+          return [...entries.capture()];
         });
         expect(writes[1]).toEqual(writes[0]);
         expect(writes[2]).toEqual(writes[0]);
@@ -190,7 +191,7 @@ describe('the entries of a store', () => {
     entries.get('other');
     entries.get('another');
     expect(entries.get('a')).toBeNull();
-    for (const { key, value } of entries.capture()()) texts.set(key, value ?? 'deleted');
+    for (const { key, value } of entries.capture()) texts.set(key, value ?? 'deleted');
     expect(texts.get(`${PREFIX}a`)).toBe('null');
   });
 
@@ -198,7 +199,7 @@ describe('the entries of a store', () => {
     const { entries } = open(10);
     entries.put('\ud800', 1);
     expect(entries.get('\udfff')).toBe(1);
-    expect(entries.capture()()).toEqual([{ key: `${PREFIX}\ufffd`, value: '1' }]);
+    expect([...entries.capture()]).toEqual([{ key: `${PREFIX}\ufffd`, value: '1' }]);
   });
 
   test('names the range below the greatest key that was dropped, once', () => {

@@ -13,8 +13,8 @@ export interface StoreEntries<V = unknown> extends Entries<V> {
    * Segments that sort behind it began empty. Without this call every absence is asked for.
    */
   foundStored(lastKey: string | null): void;
-  /** Takes what was written since the last capture, and gives it as text when asked. */
-  capture(): () => WriteOperation[];
+  /** Takes what was written since the last capture; it becomes text each time it is taken from what this gives. */
+  capture(): Iterable<WriteOperation>;
   /** The captured values are in the backend. */
   settled(): void;
   /** Ranges of keys to clear, `[first, end)`, since the last call. */
@@ -87,7 +87,11 @@ export function createEntries<V>(options: {
       const captured = Array.from(written, (segment) => segment.capture());
       flushing = written;
       written = new Set();
-      return () => captured.flatMap((operations) => operations());
+      return {
+        *[Symbol.iterator]() {
+          for (const operations of captured) yield* operations;
+        },
+      };
     },
     settled: () => {
       for (const segment of flushing) segment.settled();

@@ -1,9 +1,11 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AbstractIterator } from 'abstract-level';
 import { ClassicLevel } from 'classic-level';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { StateBackend } from './backend.ts';
 import { damagedLists, damagedTables, droppedAtOpen } from './level-files.ts';
+import { unpack } from './packed.ts';
 
 type Level = ClassicLevel<string, string>;
 
@@ -48,13 +50,26 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
       }
     },
     write: async (operations) => {
-      const batch = operations.map(({ key, value }) =>
+      const batch = Array.from(operations, ({ key, value }) =>
         value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
       );
       await appending(() => level.batch(batch));
     },
+    writePacked: async (packed, operations) => {
+      const batch: Operation[] = [];
+      for (const part of packed) {
+        for (const [key, value] of unpack(part))
+          batch.push(value === null ? { type: 'del', key } : { type: 'put', key, value });
+      }
+      for (const { key, value } of operations) {
+        if (value === null) batch.push({ type: 'del', key: Buffer.from(key) });
+        else batch.push({ type: 'put', key: Buffer.from(key), value: Buffer.from(value) });
+      }
+      await appending(() => level.batch(batch, { keyEncoding: 'buffer', valueEncoding: 'buffer' }));
+    },
     // The iterator is made here: it shows what is there at the call.
-    scan: (first, end) => entriesOf(level.iterator({ gte: first, lt: end }), readFailed),
+    scan: (first, end) => entriesOf(pagesOf(level.iterator({ gte: first, lt: end }), readFailed)),
+    pages: (first, end) => pagesOf(level.iterator({ gte: first, lt: end }), readFailed),
     lastKey: async (first, end) => {
       try {
         const [last = null] = await level.keys({ gte: first, lt: end, reverse: true, limit: 1 }).all();
@@ -101,15 +116,32 @@ async function openWhole(folder: string): Promise<Level> {
   throw damage(folder, wrong, undefined);
 }
 
-async function* entriesOf(
-  entries: AsyncIterable<readonly [string, string]>,
+type Page = readonly (readonly [key: string, value: string])[];
+type Operation =
+  | { readonly type: 'del'; readonly key: Buffer }
+  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer };
+
+const PAGE_ENTRIES = 1_000;
+
+async function* pagesOf(
+  iterator: AbstractIterator<Level, string, string>,
   readFailed: (error: unknown) => Error,
-): AsyncGenerator<readonly [string, string]> {
+): AsyncGenerator<Page> {
   try {
-    yield* entries;
+    for (;;) {
+      const page = await iterator.nextv(PAGE_ENTRIES);
+      if (page.length === 0) return;
+      yield page;
+    }
   } catch (error) {
     throw readFailed(error);
+  } finally {
+    await iterator.close();
   }
+}
+
+async function* entriesOf(pages: AsyncIterable<Page>): AsyncGenerator<readonly [string, string]> {
+  for await (const page of pages) yield* page;
 }
 
 function unreadable(folder: string, error: unknown, nextStep: string): PipelineError {

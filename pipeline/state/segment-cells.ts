@@ -95,8 +95,8 @@ export class SegmentCells<V> implements Segment<V> {
     }
   }
 
-  /** Takes what was written since the last capture; gives it as text when asked. */
-  capture(): () => WriteOperation[] {
+  /** Takes what was written since the last capture; it becomes text each time it is taken from what this gives. */
+  capture(): Iterable<WriteOperation> {
     const cells: Cell<V>[] = [];
     const values: (V | undefined)[] = [];
     for (const cell of this.#dirty) {
@@ -109,11 +109,15 @@ export class SegmentCells<V> implements Segment<V> {
     this.#dirty = [];
     this.#flushing = cells;
     const { codec } = this.#host;
-    return () =>
-      cells.map(({ key }, i) => {
-        const value = values[i];
-        return { key: this.#path + key, value: value === undefined ? null : codec.encode(value) };
-      });
+    const path = this.#path;
+    return {
+      *[Symbol.iterator]() {
+        for (let i = 0; i < cells.length; i++) {
+          const value = values[i];
+          yield { key: path + cells[i]?.key, value: value === undefined ? null : codec.encode(value) };
+        }
+      },
+    };
   }
 
   /** The captured values are in the backend. */

@@ -54,11 +54,11 @@ export interface TaskState {
   rollback(mark: number): void;
   commit(): void;
   /**
-   * Takes what was written since the last capture, at one moment between two records. `operations` gives it as text, to
-   * be written together with `meta`; then `settled` lets go of it. One capture at a time.
+   * Takes what was written since the last capture, at one moment between two records. `operations` gives it as text, made
+   * anew each time it is taken; then `settled` lets go of it. One capture at a time.
    */
   capture(): {
-    operations(meta: string): WriteOperation[];
+    readonly operations: Iterable<WriteOperation>;
     /** Ranges of keys that nobody reads after this step: cleared once the checkpoint is written, never before. */
     readonly dropped: readonly KeyRange[];
     settled(): void;
@@ -132,11 +132,12 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
       const captured = stores.map((entries) => entries.capture());
       return {
         dropped: stores.flatMap((entries) => entries.takeDropped()),
-        operations: (meta) => [
-          ...captured.flatMap((operations) => operations()),
-          ...timerOperations,
-          { key: META_KEY, value: meta },
-        ],
+        operations: {
+          *[Symbol.iterator]() {
+            for (const operations of captured) yield* operations;
+            yield* timerOperations;
+          },
+        },
         settled: () => {
           isCapturing = false;
           for (const entries of stores) entries.settled();
@@ -146,10 +147,21 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
   };
 }
 
+/** What was captured, with the contents of its checkpoint behind it; can be taken again when writing it failed. */
+export const withContents = (
+  operations: Iterable<WriteOperation>,
+  meta: string,
+): Iterable<WriteOperation> => ({
+  *[Symbol.iterator]() {
+    yield* operations;
+    yield { key: META_KEY, value: meta };
+  },
+});
+
 /** Reads what the loaders need. */
 export async function loadState(state: TaskState, backend: StateBackend): Promise<void> {
   for (const { first, end, foundLast } of state.ranges) foundLast(await backend.lastKey(first, end));
   for (const { first, end, load } of state.loaders) {
-    for await (const [key, text] of backend.scan(first, end)) load(key, text);
+    for await (const page of backend.pages(first, end)) for (const [key, text] of page) load(key, text);
   }
 }

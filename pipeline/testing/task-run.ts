@@ -130,7 +130,7 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
       lastStep: task.step,
       groups: 0,
       bytesSinceSnapshot: 0,
-      maxRecordChars: 60,
+      maxRecordBytes: 60,
     };
     return {
       task,
