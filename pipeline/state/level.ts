@@ -49,23 +49,28 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
         throw readFailed(error);
       }
     },
+    // A chained batch, put by put: a list of operations would be built here, kept, and read back property by property.
     write: async (operations) => {
-      const batch = Array.from(operations, ({ key, value }) =>
-        value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-      );
-      await appending(() => level.batch(batch));
+      const batch = level.batch();
+      for (const { key, value } of operations) {
+        if (value === null) batch.del(key);
+        else batch.put(key, value);
+      }
+      await appending(() => batch.write());
     },
     writePacked: async (packed, operations) => {
-      const batch: Operation[] = [];
+      const batch = level.batch();
       for (const part of packed) {
-        for (const [key, value] of unpack(part))
-          batch.push(value === null ? { type: 'del', key } : { type: 'put', key, value });
+        for (const [key, value] of unpack(part)) {
+          if (value === null) batch.del(key, AS_BYTES);
+          else batch.put(key, value, AS_BYTES);
+        }
       }
       for (const { key, value } of operations) {
-        if (value === null) batch.push({ type: 'del', key: Buffer.from(key) });
-        else batch.push({ type: 'put', key: Buffer.from(key), value: Buffer.from(value) });
+        if (value === null) batch.del(key);
+        else batch.put(key, value);
       }
-      await appending(() => level.batch(batch, { keyEncoding: 'buffer', valueEncoding: 'buffer' }));
+      await appending(() => batch.write());
     },
     // The iterator is made here: it shows what is there at the call.
     scan: (first, end) => entriesOf(pagesOf(level.iterator({ gte: first, lt: end }), readFailed)),
@@ -117,10 +122,7 @@ async function openWhole(folder: string): Promise<Level> {
 }
 
 type Page = readonly (readonly [key: string, value: string])[];
-type Operation =
-  | { readonly type: 'del'; readonly key: Buffer }
-  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer };
-
+const AS_BYTES = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
 const PAGE_ENTRIES = 1_000;
 
 async function* pagesOf(
