@@ -13,7 +13,7 @@ import type { DriverContext } from './producer.ts';
 import type { Fetcher, FetcherOptions, FetchHandler } from './types.ts';
 
 /** A partition asked for again while a poll without it is open waits until that returns (kafka-driver, trap 3). */
-const MAX_WAIT_SOME_PAUSED_MS = 100;
+const MAX_WAIT_SOME_PAUSED_MS = 10;
 const MAX_WAIT_MS = 500;
 const DEFAULT_MAX_BYTES = 1_000_000;
 const DEFAULT_PARTITION_MAX_BYTES = 250_000;
