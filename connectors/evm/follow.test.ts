@@ -30,6 +30,17 @@ describe('following a chain', () => {
     await stop();
   });
 
+  test('does not begin at 0 with a node that knows no block yet', async () => {
+    const node = await openNode();
+    const { until, stop, memory } = await follow(node, { wsUrl: null });
+    const polls = () => node.requests.filter(([method]) => method === 'eth_blockNumber').length;
+    await vi.waitFor(() => expect(polls()).toBeGreaterThan(1));
+    node.add(blockOf(10));
+    await until(hashes(10, 10));
+    await stop();
+    expect(entries(memory)).toEqual(['seen blocks 10..10']);
+  });
+
   test('enters numbers without a block as one missing range and goes on', async () => {
     const node = await openNode();
     const { announce, until, stop, memory } = await follow(node);

@@ -46,7 +46,8 @@ export async function watchHeads(parts: {
       const answer = await rpc.call({ method: 'eth_blockNumber', params: [], signal });
       const number = answer.kind === 'result' ? parseQuantity(answer.bytes) : null;
       if (number === null) countMalformed();
-      else if (!isSubscribed) onHead({ number, hash: null });
+      // A node that is still looking for its peers says 0: no beginning of anything.
+      else if (!isSubscribed && number > 0) onHead({ number, hash: null });
     } catch (error) {
       if (signal.aborted) return;
       if (!isPipelineError(error, 'PROVIDER_UNAVAILABLE')) throw error;
