@@ -23,6 +23,8 @@ const NOTHING: ScheduleResult = {
   kills: 0,
   checkpoints: 0,
   rows: 0,
+  cuts: 0,
+  afterCut: 0,
 };
 
 /** Runs seeds `seed`, `seed + step`, ... Stops after `maxViolations`. */
@@ -155,7 +157,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut, ${sums.afterCut} records after it`,
     '',
   ].join('\n');
 }

@@ -33,6 +33,10 @@ export interface Channel {
   stored: { sequence: number; digest: number };
   /** A tick that waits for the records that it covers. */
   pendingTick: { logTimeMs: number; sequence: number; sinceMs: number } | null;
+  /** Highest epoch seen in Kafka; 0 before the first record, and on raw, fact and plan partitions. */
+  epoch: number;
+  /** First sequence that a later version than the reader's wrote; +Infinity: none was seen. */
+  laterFrom: number;
 }
 
 /** First in, first out, without shifting an array. */
@@ -72,6 +76,8 @@ export const createChannel = (topic: string, partition: number, writer: string):
   folded: { sequence: 0, digest: 0 },
   stored: { sequence: 0, digest: 0 },
   pendingTick: null,
+  epoch: 0,
+  laterFrom: Number.POSITIVE_INFINITY,
 });
 
 export const channelName = (channel: Pick<Channel, 'topic' | 'partition' | 'writer'>): string =>

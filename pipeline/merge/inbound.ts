@@ -5,7 +5,7 @@
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, channelName } from './channel.ts';
-import { isTick, nextDigest, readPosition } from './position.ts';
+import { isTick, nextDigest, type Position, readPosition } from './position.ts';
 
 /** Where reading goes on after a restart. */
 export interface ResumePoint {
@@ -111,11 +111,16 @@ export function derivedInbound(options: {
   partition: number;
   channels: readonly Channel[];
   resumeOffset: number;
+  /** Of the reader. */
   epoch: number;
+  /** Where the reader's version begins: what is earlier belongs to the version before. Default 0. */
+  cutMs?: number;
 }): Inbound {
-  const { topic, partition, channels, epoch } = options;
+  const { topic, partition, channels, epoch, cutMs = 0 } = options;
   const byWriter = new Map(channels.map((channel) => [channel.writer, channel]));
   let nextOffset = options.resumeOffset;
+  /** First record of a writer that only a later version knows: it must find it from here. */
+  let firstOfLater: number | null = null;
   let waitingBytes = 0;
   return {
     topic,
@@ -132,13 +137,21 @@ export function derivedInbound(options: {
       nextOffset = record.offset + 1;
       const position = readPosition(record.headers, place);
       const channel = byWriter.get(position.writer);
+      if (channel === undefined && position.epoch < epoch) return true;
+      if (channel === undefined && position.epoch > epoch) {
+        firstOfLater ??= record.offset;
+        return false;
+      }
       if (channel === undefined) {
         throw new PipelineError(
           'STREAM_FORKED',
           `${place}: ${position.writer} is no writer of this topic; the topic is of another topology: start with --fresh`,
         );
       }
-      if (position.epoch < epoch || position.sequence <= channel.stored.sequence) return true;
+      if (position.sequence <= channel.stored.sequence) return true;
+      const isClosed =
+        position.epoch < channel.epoch || (position.epoch < epoch && record.timestampMs > cutMs);
+      if (isClosed) throw writesOn(place, position, channel, epoch);
       if (position.sequence > channel.stored.sequence + 1) {
         throw new PipelineError(
           'SEQUENCE_GAP',
@@ -153,6 +166,14 @@ export function derivedInbound(options: {
       }
       const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
       channel.stored = { sequence: position.sequence, digest };
+      channel.epoch = position.epoch;
+      if (position.epoch > epoch) channel.laterFrom = Math.min(channel.laterFrom, position.sequence);
+      if (record.timestampMs < cutMs) {
+        // A reader that is new at the cut: the record is part of the stream, and not of what it folds.
+        channel.folded = { ...channel.stored };
+        applyPendingTick(channel);
+        return false;
+      }
       waitingBytes += sizeOf(record);
       channel.queue.push({
         logTimeMs: record.timestampMs,
@@ -172,12 +193,18 @@ export function derivedInbound(options: {
     },
     canPause: () => channels.every((channel) => channel.queue.length > 0),
     resumePoint: () => {
-      let offset = nextOffset;
+      let offset = firstOfLater ?? nextOffset;
       for (const channel of channels) offset = Math.min(offset, channel.queue.first?.offset ?? offset);
       return { offset, maximumMs: 0, digest: 0 };
     },
   };
 }
+
+const writesOn = (place: string, { writer, epoch }: Position, channel: Channel, own: number): PipelineError =>
+  new PipelineError(
+    'EPOCH_CLOSED',
+    `${place}: ${writer} writes on as version ${epoch}, beyond its cut to version ${Math.max(channel.epoch, own)}; a process of the old version did not stop there: stop it, then replay this topic`,
+  );
 
 /** A writer's promise that nothing earlier follows. Held back until the records that it covers are here. */
 export function acceptTick(channel: Channel, logTimeMs: number, sequence: number, nowMs: number): void {

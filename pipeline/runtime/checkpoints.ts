@@ -9,7 +9,7 @@ import { type ChangelogWriter, checkpoint } from './checkpoint.ts';
 import { commitLag } from './lag.ts';
 import type { Limits } from './limits.ts';
 import { writeSnapshot } from './snapshot.ts';
-import type { Task } from './task.ts';
+import type { Ended, Task } from './task.ts';
 
 /** A task with where its state rests. */
 export interface KeptTask {
@@ -29,6 +29,8 @@ export interface CheckpointsOptions {
   readonly lagGroup: string | null;
   readonly everyMs: number;
   readonly limits: Limits;
+  /** Every task has come to the cut, and its state there is safe. Called once. */
+  readonly onEnded: (end: Ended) => void;
   /** Ends processing. */
   readonly fail: (error: unknown) => void;
 }
@@ -97,6 +99,15 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
     snapshotSizes.set(one.task, size);
   };
 
+  let isEnded = false;
+  const lookForEnd = (): void => {
+    const [first] = kept;
+    const isSafe = kept.every(({ task, log: { lastStep } }) => task.ended !== null && lastStep === task.step);
+    if (isEnded || !isSafe || first === undefined || first.task.ended === null) return;
+    isEnded = true;
+    options.onEnded(first.task.ended);
+  };
+
   const round = async (): Promise<void> => {
     for (const one of kept) {
       await take(one);
@@ -104,6 +115,7 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
     }
     const tasks = kept.map(({ task }) => task);
     await checkTails(kafka, tasks, physicalName);
+    lookForEnd();
     if (options.lagGroup === null) return;
     await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
       log.debug('lag not shown', { error }),

@@ -2,11 +2,13 @@
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import { crossCuts, knownFingerprints, standingOf } from '#pipeline/plan/beginning.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
-import { loadState } from '#pipeline/state/task-state.ts';
+import { loadState, META_KEY } from '#pipeline/state/task-state.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import { readCheckpoint } from './checkpoint.ts';
 import type { KeptTask } from './checkpoints.ts';
 import type { Graph, TaskId } from './graph.ts';
 import type { Genesis } from './plan.ts';
@@ -33,9 +35,22 @@ export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalNa
   readonly instance: string;
   readonly hasChangelog?: boolean;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
+  /** Gives up waiting for the version before. */
+  readonly signal?: AbortSignal;
 }
 
-export async function openTask(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<KeptTask> {
+/** How often is looked whether the version before has come to the cut. */
+const CUT_POLL_MS = 500;
+
+/**
+ * Waits until its state is at the cut where this version begins. Null: the state is at a later version, and nothing is
+ * left to do for this one. Throws CUT_NOT_REACHED when it cannot come there while it waits.
+ */
+export async function openTask(
+  options: OpenTaskOptions,
+  id: TaskId,
+  producer: Producer,
+): Promise<KeptTask | null> {
   let backend: StateBackend | null = null;
   try {
     backend = await options.openState(id);
@@ -62,12 +77,16 @@ async function openOver(
   options: OpenTaskOptions,
   id: TaskId,
   producer: Producer,
-): Promise<KeptTask> {
+): Promise<KeptTask | null> {
   const { graph, physicalName, instance } = options;
   const node = graph.nodes.find(({ name }) => name === id.subTopology);
   if (node === undefined) throw new PipelineError('INVARIANT_BROKEN', `no sub-topology ${id.subTopology}`);
   const topic = options.hasChangelog === false ? null : physicalName(node.changelogTopic);
-  if (topic !== null) await restoreMeasured(backend, options, id, topic);
+  const standing = await bringToBeginning(backend, options, id, topic);
+  if (standing === 'over') {
+    await backend.close();
+    return null;
+  }
   const task = createTask({ ...options, id, node, producer, backend, maxRecordBytes: MAX_RECORD_BYTES });
   await loadState(task.state, backend);
   return {
@@ -84,6 +103,37 @@ async function openOver(
     },
   };
 }
+
+/** Its state as this version begins with it, or `over`. */
+async function bringToBeginning(
+  backend: StateBackend,
+  options: OpenTaskOptions,
+  id: TaskId,
+  topic: string | null,
+): Promise<'ready' | 'over'> {
+  const { genesis, clock, log, signal } = options;
+  const task = writerName(id.subTopology, id.partition);
+  for (let attempt = 0; ; attempt += 1) {
+    if (topic !== null) await restoreMeasured(backend, options, id, topic);
+    const saved = readCheckpoint(backend.get(META_KEY), ...knownFingerprints(genesis));
+    const standing = standingOf(saved, genesis, id.subTopology);
+    if (standing === 'ready' && saved !== null) await crossCuts(backend, genesis, saved.epoch, genesis.epoch);
+    if (standing !== 'early') return standing;
+    if (topic === null || signal?.aborted === true) throw notAtCut(task, genesis.epoch);
+    if (attempt === 0)
+      log.warn('waits for the version before, which has not come to the cut; keep it running', {
+        task,
+        epoch: genesis.epoch - 1,
+      });
+    await clock.sleep(CUT_POLL_MS, signal);
+  }
+}
+
+const notAtCut = (task: string, epoch: number): PipelineError =>
+  new PipelineError(
+    'CUT_NOT_REACHED',
+    `${task}: expected its state at the cut to version ${epoch}, found it before; start version ${epoch - 1} until it says that it has ended there`,
+  );
 
 async function restoreMeasured(
   backend: StateBackend,
@@ -103,8 +153,7 @@ async function restoreMeasured(
     set('restore_remaining_records', { task: writerName(subtopology, partition) }, last.remaining),
   );
   try {
-    const { fingerprint } = genesis;
-    const done = await restore({ kafka, topic, partition, backend, fingerprint, onProgress });
+    const done = await restore({ ...genesis, kafka, topic, partition, backend, onProgress });
     onRestore(id, { ...done, isDone: true });
   } finally {
     stopSampling();

@@ -44,12 +44,16 @@ export interface ProcessingOptions {
   /** How work is cut into pieces; default `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
+  /** Gives up waiting for the version before, at the start. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Processing {
   readonly tasks: readonly Task[];
   /** Settles when processing cannot go on; never when it is stopped. */
   readonly failed: Promise<Error>;
+  /** Settles when every task here is at the cut where the next version begins, and its state there is safe: its epoch. */
+  readonly ended: Promise<number>;
   /** Everything in the topics is folded and what came of it is acknowledged. */
   isDrained(): Promise<boolean>;
   /** Records in the input topics that are not folded yet, as far as was seen. */
@@ -66,15 +70,23 @@ export interface Processing {
   stop(): Promise<void>;
 }
 
+/** Of each control topic, read by those who start. */
+const RECENT_TICKS = 100;
+
 export async function startProcessing(options: ProcessingOptions): Promise<Processing> {
-  const { kafka, graph, clock, log, metrics, physicalName } = options;
+  const { kafka, graph, genesis, clock, log, metrics, physicalName } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
   const kept: KeptTask[] = [];
+  /** Those that a later version has gone on with. */
+  let tasksOver = 0;
   try {
-    for (const id of graph.tasks().filter(options.owns ?? (() => true)))
-      kept.push(await openTask({ ...options, limits }, id, producer));
+    for (const id of graph.tasks().filter(options.owns ?? (() => true))) {
+      const opened = await openTask({ ...options, limits }, id, producer);
+      if (opened === null) tasksOver += 1;
+      else kept.push(opened);
+    }
   } catch (error) {
     // Another start may follow in this process: a folder that stays open would be locked.
     await Promise.all(kept.map(({ backend }) => backend.close()));
@@ -95,6 +107,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const controlTopics = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
 
   const { promise: failed, resolve: settleFailed } = Promise.withResolvers<Error>();
+  const { promise: ended, resolve: settleEnded } = Promise.withResolvers<number>();
+  if (tasksOver > 0 && kept.length === 0) settleEnded(genesis.epoch + 1);
   let isRunning = true;
   const fail = (error: unknown): void => {
     if (!isRunning) return;
@@ -159,6 +173,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     everyMs: options.checkpointMs ?? 1_000,
     limits,
     fail,
+    onEnded: ({ epoch }) => settleEnded(epoch),
   });
 
   const waits = watchWaits({ tasks, clock });
@@ -169,7 +184,9 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const admin = kafka.admin();
   try {
     for (const topic of controlTopics) {
-      for (const { partition, end } of await admin.offsets(topic)) fetcher.add(topic, partition, end);
+      // The last promises of those who have ended, and will not repeat them, stand a little before the end.
+      for (const { partition, start, end } of await admin.offsets(topic))
+        fetcher.add(topic, partition, Math.max(start, end - RECENT_TICKS));
     }
   } finally {
     await admin.close();
@@ -178,6 +195,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   return {
     tasks,
     failed,
+    ended,
     lag: () => tasks.reduce((sum, task) => sum + inputs.lag(task), 0),
     lagOf: inputs.lag,
     waits: waits.list,

@@ -1,12 +1,16 @@
 /** The simulated topology on the public programming model. */
+import { describeVersion } from '#pipeline/plan/description.ts';
 import {
   broadcast,
   defineProcessor,
   type InputRecord,
   keyed,
   type ProcessContext,
+  type ProcessorDefinition,
+  type StoreDeclarations,
+  type TimerHandler,
 } from '#pipeline/processor.ts';
-import { buildGraph } from '#pipeline/runtime/graph.ts';
+import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
 import { jsonCodec } from '#pipeline/state/store.ts';
@@ -84,29 +88,10 @@ export const dlq: Topic<typeof deadLetter> = {
   partitions: 1,
 };
 
-const stores = {
-  cells: keyValue<Cell>(),
-  facts: keyValue<number>(),
-  admitted: keyValue<number>({ retentionMs: ADMITTED_MS }),
-  logTimer: logTimer(),
-  eventTimer: eventTimer(),
-};
-type Context = ProcessContext<typeof stores>;
+const kept = { cells: keyValue<Cell>(), facts: keyValue<number>(), eventTimer: eventTimer() };
+const admitted = () => keyValue<number>({ retentionMs: ADMITTED_MS });
+type StoreTools = Omit<Tools, 'emit' | 'version'>;
 type Record = InputRecord<Value>;
-
-const toolsOf = (context: Context): Tools => ({
-  ...context.stores,
-  emit: (name, key, value) => context.emit(derived[name], key, value),
-});
-const handle =
-  (name: string, logic: (value: Value, moment: Moment, tools: Tools) => void) =>
-  ({ key, value, logTimeMs }: Record, context: Context): void => {
-    if (value !== null) logic(value, { topic: name, key, logTimeMs }, toolsOf(context));
-  };
-const handleTimer =
-  (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void) =>
-  ({ key, atMs }: { key: string; atMs: number }, context: Context): void =>
-    logic({ topic: '', key, atMs, logTimeMs: context.logTimeMs }, toolsOf(context));
 
 const counting = {
   totals: windows<Value, Total, Total, 'hop' | 'tumble'>({
@@ -129,61 +114,113 @@ const counting = {
   }),
 };
 
-const learning = broadcast(facts, handle('facts', learn));
-const processors = [
-  defineProcessor({
-    name: 'na',
-    summary: 'normalizes a',
-    stores,
-    inputs: [keyed(a, handle('a', normalize)), learning],
-    outputs: [mid],
-  }),
-  defineProcessor({
-    name: 'nb',
-    summary: 'normalizes b',
-    stores,
-    inputs: [keyed(b, handle('b', normalize)), learning],
-    outputs: [mid],
-  }),
-  defineProcessor({
-    name: 'e',
-    summary: 'expands, with log timers',
-    stores,
-    inputs: [keyed(mid, handle('mid', expand)), learning],
-    outputs: [dev],
-    onTimer: { logTimer: handleTimer(expire) },
-  }),
-  defineProcessor({
-    name: 's',
-    summary: 'gathers a diamond, with event timers and a retention',
-    stores,
-    keepsKey: true,
-    inputs: [keyed(mid, handle('mid', gather)), keyed(dev, handle('dev', gather))],
-    outputs: [fin],
-    onTimer: { eventTimer: handleTimer(settle) },
-  }),
-  defineProcessor({
-    name: 't',
-    summary: 'tallies in the task of s',
-    stores,
-    keepsKey: true,
-    inputs: [keyed(fin, handle('fin', tally))],
-    outputs: [out],
-  }),
-  defineProcessor({
-    name: 'w',
-    summary: 'sums over windows, in the task of s and t',
-    stores: counting,
-    inputs: [
-      keyed(out, ({ key, eventTimeMs, value }: Record, { stores }: ProcessContext<typeof counting>) => {
-        if (value !== null) stores.totals.add(key, eventTimeMs, value);
-      }),
-    ],
-    outputs: [win],
-  }),
-];
+/** Processors of one version over its stores. */
+function declare<Stores extends StoreDeclarations>(options: {
+  version: number;
+  stores: Stores;
+  toolsOf: (stores: ProcessContext<Stores>['stores']) => StoreTools;
+  onLog: (fire: TimerHandler<Stores>) => ProcessorDefinition<Stores>['onTimer'];
+  onEvent: (fire: TimerHandler<Stores>) => ProcessorDefinition<Stores>['onTimer'];
+}): readonly ProcessorDefinition[] {
+  const { version, stores } = options;
+  const toolsOf = (context: ProcessContext<Stores>): Tools => ({
+    ...options.toolsOf(context.stores),
+    version,
+    emit: (name, key, value) => context.emit(derived[name], key, value),
+  });
+  const handle =
+    (name: string, logic: (value: Value, moment: Moment, tools: Tools) => void) =>
+    ({ key, value, logTimeMs }: Record, context: ProcessContext<Stores>): void => {
+      if (value !== null) logic(value, { topic: name, key, logTimeMs }, toolsOf(context));
+    };
+  const handleTimer =
+    (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void): TimerHandler<Stores> =>
+    ({ key, atMs }, context) =>
+      logic({ topic: '', key, atMs, logTimeMs: context.logTimeMs }, toolsOf(context));
+  const learning = broadcast(facts, handle('facts', learn));
+  return [
+    defineProcessor({
+      name: 'na',
+      summary: 'normalizes a',
+      stores,
+      inputs: [keyed(a, handle('a', normalize)), learning],
+      outputs: [mid],
+    }),
+    defineProcessor({
+      name: version === 1 ? 'nb' : 'nc',
+      summary: 'normalizes b',
+      stores,
+      inputs: [keyed(b, handle('b', normalize)), learning],
+      outputs: [mid],
+    }),
+    defineProcessor({
+      name: 'e',
+      summary: 'expands, with log timers',
+      stores,
+      inputs: [keyed(mid, handle('mid', expand)), learning],
+      outputs: [dev],
+      onTimer: options.onLog(handleTimer(expire)),
+    }),
+    defineProcessor({
+      name: 's',
+      summary: 'gathers a diamond, with event timers and a retention',
+      stores,
+      keepsKey: true,
+      inputs: [
+        keyed(mid, handle('mid', gather)),
+        keyed(dev, handle('dev', gather)),
+        ...(version === 1 ? [] : [learning]),
+      ],
+      outputs: [fin],
+      onTimer: options.onEvent(handleTimer(settle)),
+    }),
+    defineProcessor({
+      name: 't',
+      summary: 'tallies in the task of s',
+      stores,
+      keepsKey: true,
+      inputs: [keyed(fin, handle('fin', tally))],
+      outputs: [out],
+    }),
+    defineProcessor({
+      name: 'w',
+      summary: 'sums over windows, in the task of s and t',
+      stores: counting,
+      inputs: [
+        keyed(out, ({ key, eventTimeMs, value }: Record, { stores }: ProcessContext<typeof counting>) => {
+          if (value !== null) stores.totals.add(key, eventTimeMs, value);
+        }),
+      ],
+      outputs: [win],
+    }),
+  ];
+}
 
-export const graph = buildGraph({ processors, planTopic, dlqTopic: dlq });
+const graphOf = (processors: readonly ProcessorDefinition[]): Graph =>
+  buildGraph({ processors, planTopic, dlqTopic: dlq });
+
+/** Of version 1 and of version 2. */
+export const graphs = [
+  graphOf(
+    declare({
+      version: 1,
+      stores: { ...kept, admitted: admitted(), logTimer: logTimer() },
+      toolsOf: (stores) => stores,
+      onLog: (fire) => ({ logTimer: fire }),
+      onEvent: (fire) => ({ eventTimer: fire }),
+    }),
+  ),
+  graphOf(
+    declare({
+      version: 2,
+      stores: { ...kept, again: admitted(), later: logTimer() },
+      toolsOf: ({ again, later, ...stores }) => ({ ...stores, admitted: again, logTimer: later }),
+      onLog: (fire) => ({ later: fire }),
+      onEvent: (fire) => ({ eventTimer: fire }),
+    }),
+  ),
+] as const;
+export const descriptions = await Promise.all(graphs.map((graph) => describeVersion({ graph, folders: [] })));
 export const serde = localSerde([planTopic, a, b, facts, mid, dev, fin, out, win, dlq]);
 
 const valued = new Map([a, b, facts, mid, dev, fin, out, win].map((one) => [one.name, one]));

@@ -1,4 +1,7 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
+
+import { decodeDecision, encodeDecision } from '#pipeline/plan/decisions.ts';
+import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
@@ -8,9 +11,10 @@ import { silentLog } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
+import { DROPPED } from './logic.ts';
 import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
 import { createSink, type Database } from './sink.ts';
-import { a, b, facts, fin, graph, serde } from './topology.ts';
+import { a, b, descriptions, facts, fin, graphs, planTopic, serde } from './topology.ts';
 
 /** Something that may never be so. */
 export class Violation extends Error {}
@@ -18,7 +22,7 @@ export class Violation extends Error {}
 const START_MS = 1_000;
 /** How often a process is killed at a moment that matters. */
 const STRIKE = 0.004;
-const GENESIS = { fingerprint: 'simulated', epoch: 1, startOffsets: new Map<string, number>() };
+const fingerprintOf = (epoch: number): string => `version ${epoch}`;
 const nothing = () => nothing;
 /** Counts nothing: whatever is asked of it is a function that does nothing. */
 const noMetrics: Metrics = new Proxy({} as Metrics, { get: () => nothing });
@@ -34,6 +38,8 @@ export class SimulatedProcess {
   readonly tasks: ReadonlySet<string>;
   readonly disk: Disk = new Map();
   starts = 0;
+  /** Of the version that it runs, or will when it starts again. */
+  epoch = 1;
   owner: Owner = { isDead: true, isPaused: false };
   processing: Processing | null = null;
 
@@ -49,20 +55,22 @@ export class SimulatedProcess {
     this.starts += 1;
     const owner: Owner = { isDead: false, isPaused: false };
     this.owner = owner;
+    const { epoch } = this;
+    const versions = world.versions();
     void startProcessing({
       kafka: world.log.client(owner, {
         onStored: (topic, isInPart) => this.#onStored(topic, isInPart, owner),
         speed: index === 0 ? 1 : random.pick([1, 1, 0.1]),
       }),
-      graph,
-      genesis: GENESIS,
+      graph: graphs[epoch - 1] ?? graphs[0],
+      genesis: { fingerprint: fingerprintOf(epoch), epoch, startOffsets: new Map(), versions },
       serde,
       clock: simulatedClock(world.scheduler, owner, random.between(-3, 3)),
       log: silentLog,
       metrics: noMetrics,
       physicalName: (topic) => topic,
       openState: async (task) => this.#openDisk(task, owner),
-      owns: (task) => this.tasks.has(taskName(task)),
+      owns: (task) => this.index === 0 || this.tasks.has(taskName(task)),
       instance: `p${index}-${this.starts}`,
       lagGroup: null,
       checkpointMs: random.between(3, 40),
@@ -79,6 +87,7 @@ export class SimulatedProcess {
         if (owner.isDead) return;
         this.processing = processing;
         void processing.failed.then((error) => world.fail(error, owner));
+        void processing.ended.then((next) => this.#end(next, owner));
       },
       (error: unknown) => world.fail(error, owner),
     );
@@ -91,6 +100,18 @@ export class SimulatedProcess {
     const fate = random.next();
     if (fate < 0.3) this.disk.clear();
     else if (fate < 0.5 && this.disk.size > 0) this.disk.delete(random.pick([...this.disk.keys()]));
+  }
+
+  /** A clean end; some time later the next version is started. Until then it passes its last promises on. */
+  #end(next: number, owner: Owner): void {
+    const { scheduler } = this.world;
+    scheduler.after(scheduler.random.between(0, 30), WORLD, () => {
+      if (owner.isDead) return;
+      owner.isDead = true;
+      this.processing = null;
+      this.epoch = next;
+      this.start();
+    });
   }
 
   /** Between the changelog and the disk is the moment at which a checkpoint is in two places or in one. */
@@ -136,13 +157,57 @@ export class World {
   constructor(seed: number, past: World | null = null) {
     this.scheduler = new Scheduler(seed, past?.scheduler.nowMs ?? START_MS);
     this.log = new SimulatedLog(this.scheduler);
-    for (const { name, layer, partitions } of graph.topics)
-      this.log.create(name, partitions, layer !== 'derived');
-    for (const [name, { partitions }] of graph.engineTopics) this.log.create(name, partitions, false);
+    for (const graph of graphs) {
+      for (const { name, layer, partitions } of graph.topics)
+        this.log.create(name, partitions, layer !== 'derived');
+      for (const [name, { partitions }] of graph.engineTopics) this.log.create(name, partitions, false);
+    }
     for (const [name, partitions] of past?.log.topics ?? []) {
       for (const [partition, { isAppendTime, records }] of partitions.entries())
         if (isAppendTime) this.log.partition(name, partition).records.push(...records);
     }
+    if (past === null) this.#decide('genesis', 1);
+  }
+
+  /** The versions of the plan, as who starts now reads them. */
+  versions(): readonly Version[] {
+    let logTimeMs = 0;
+    const { name } = planTopic;
+    return versionsOf(
+      this.log.partition(name, 0).records.flatMap(({ offset, timestampMs, value }) => {
+        logTimeMs = Math.max(logTimeMs, timestampMs);
+        if (value === null) return [];
+        return [{ offset, logTimeMs, decision: decodeDecision(serde, planTopic, value, name) }];
+      }),
+    );
+  }
+
+  /** Version 2 begins. Decided twice, now and then: the first holds. */
+  cut(): void {
+    const { random } = this.scheduler;
+    if (random.chance(0.2)) this.log.partition(planTopic.name, 0).skewMs = random.between(-12, 12);
+    for (let times = random.pick([1, 1, 2]); times > 0; times -= 1) this.#decide('cut', 2);
+  }
+
+  #decide(kind: 'genesis' | 'cut', epoch: number): void {
+    const ends = [a, b].flatMap(({ name }) =>
+      (this.log.topics.get(name) ?? []).map(
+        ({ records }, partition) => [`${name}/${partition}`, BigInt(records.length)] as const,
+      ),
+    );
+    const processors = graphs[0].nodes.flatMap(({ processors }) => processors.map(({ name }) => name));
+    const value = encodeDecision(serde, planTopic, {
+      kind,
+      epoch,
+      fingerprint: fingerprintOf(epoch),
+      startOffsets: kind === 'genesis' ? {} : Object.fromEntries(ends),
+      atMs: 0,
+      note: null,
+      description: JSON.stringify(descriptions[epoch - 1]),
+      dropped:
+        kind === 'genesis' ? [] : processors.flatMap((name) => DROPPED.map((store) => `${name}.${store}`)),
+    });
+    this.log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
   }
 
   fail(error: unknown, owner: Owner): void {
@@ -231,7 +296,10 @@ export class World {
     process.kill();
     this.kills += 1;
     this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
-      if (process.owner.isDead) process.start();
+      if (!process.owner.isDead) return;
+      // A copy may be started as the new version before the old one has ended anywhere: it waits for it.
+      if (process.index > 0 && this.scheduler.random.chance(0.5)) process.epoch = this.versions().length;
+      process.start();
     });
   }
 
