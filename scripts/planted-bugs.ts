@@ -281,6 +281,73 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     from: 'return usesEvent ? Math.max(byLogMs, context.streamTimeMs - graceMs) : byLogMs;',
     to: 'return byLogMs;',
   },
+  // Versions.
+  {
+    name: 'old-version-goes-on',
+    file: 'runtime/task.ts',
+    from: 'isCutTo(decision, genesis)',
+    to: 'isCutTo(decision, undefined)',
+  },
+  {
+    name: 'cut-checkpoint-missing',
+    file: 'runtime/checkpoint.ts',
+    from: 'if (task.step === log.lastStep) return log.lastStep;',
+    to: 'if (task.step === log.lastStep || task.ended !== null) return log.lastStep;',
+  },
+  {
+    name: 'ended-before-its-checkpoint',
+    file: 'runtime/checkpoints.ts',
+    from: 'task.ended !== null && lastStep === task.step',
+    to: 'task.ended !== null && lastStep >= 0',
+  },
+  {
+    name: 'new-version-starts-before-the-cut',
+    file: 'runtime/open-task.ts',
+    from: "if (standing !== 'early') return standing;",
+    to: "return standing === 'over' ? 'over' : 'ready';",
+  },
+  {
+    name: 'old-version-takes-newer-state',
+    file: 'plan/beginning.ts',
+    from: "if (saved.epoch > epoch) return 'over';",
+    to: "if (saved.epoch > epoch) return 'ready';",
+  },
+  {
+    name: 'lower-epoch-not-dropped',
+    file: 'merge/inbound.ts',
+    from: 'if (channel === undefined && position.epoch < epoch) return true;',
+    to: '',
+  },
+  {
+    name: 'records-of-new-writers-passed-over',
+    file: 'merge/inbound.ts',
+    from: 'firstOfLater ??= record.offset;',
+    to: '',
+  },
+  {
+    name: 'epoch-not-raised',
+    file: 'runtime/task.ts',
+    from: '    epoch: genesis.epoch,\n    controlTopic',
+    to: '    epoch: 1,\n    controlTopic',
+  },
+  {
+    name: 'dropped-state-stays',
+    file: 'runtime/open-task.ts',
+    from: 'await crossCuts(backend, genesis, saved.epoch, genesis.epoch);',
+    to: '{}',
+  },
+  {
+    name: 'dropped-state-comes-back',
+    file: 'runtime/restore.ts',
+    from: 'await crossCuts(backend, options, before.epoch, after.epoch);',
+    to: '{}',
+  },
+  {
+    name: 'table-of-a-new-reader-begins-late',
+    file: 'plan/beginning.ts',
+    from: 'return { offset: startOffsets.get(name) ?? 0, maximumMs: cut.logTimeMs, digest: 0 };',
+    to: 'return { offset: startOffsets.get(name) ?? 0, maximumMs: 0, digest: 0 };',
+  },
   // Delivery.
   {
     name: 'sink-takes-duplicates',

@@ -5,7 +5,7 @@
  *     a (2), b (1), facts -> na, nb -> mid (2) -> e -> dev (2)
  *                                      mid, dev -> s, with t and w in the same task -> fin, out, win (2)
  *
- * Version 2: nc in the place of nb, s reads facts too, and two stores begin anew under other names (`DROPPED`).
+ * Version 2: nc in the place of nb, s reads facts too, and two stores begin anew (`DROPPED`).
  */
 import { crc32 } from 'node:zlib';
 

@@ -43,7 +43,11 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const copies = random.pick([0, 0, 1, 2]);
   for (let index = 0; index <= copies; index += 1)
     world.processes.push(
-      new SimulatedProcess(world, index, index === 0 ? new Set(all) : sample(random, all)),
+      new SimulatedProcess(
+        world,
+        index,
+        index === 0 ? new Set(all) : random.chance(0.3) ? new Set([random.pick(all)]) : sample(random, all),
+      ),
     );
   for (const process of world.processes) process.start();
   world.startSink();

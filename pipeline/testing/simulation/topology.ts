@@ -7,13 +7,11 @@ import {
   keyed,
   type ProcessContext,
   type ProcessorDefinition,
-  type StoreDeclarations,
-  type TimerHandler,
 } from '#pipeline/processor.ts';
 import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
-import { jsonCodec } from '#pipeline/state/store.ts';
+import { type FiredTimer, jsonCodec } from '#pipeline/state/store.ts';
 import { eventTimer, logTimer } from '#pipeline/state/timer.ts';
 import { hopping, tumbling } from '#pipeline/windows/shapes.ts';
 import { windows } from '#pipeline/windows/windows.ts';
@@ -88,9 +86,14 @@ export const dlq: Topic<typeof deadLetter> = {
   partitions: 1,
 };
 
-const kept = { cells: keyValue<Cell>(), facts: keyValue<number>(), eventTimer: eventTimer() };
-const admitted = () => keyValue<number>({ retentionMs: ADMITTED_MS });
-type StoreTools = Omit<Tools, 'emit' | 'version'>;
+const stores = {
+  cells: keyValue<Cell>(),
+  facts: keyValue<number>(),
+  admitted: keyValue<number>({ retentionMs: ADMITTED_MS }),
+  logTimer: logTimer(),
+  eventTimer: eventTimer(),
+};
+type Context = ProcessContext<typeof stores>;
 type Record = InputRecord<Value>;
 
 const counting = {
@@ -114,28 +117,21 @@ const counting = {
   }),
 };
 
-/** Processors of one version over its stores. */
-function declare<Stores extends StoreDeclarations>(options: {
-  version: number;
-  stores: Stores;
-  toolsOf: (stores: ProcessContext<Stores>['stores']) => StoreTools;
-  onLog: (fire: TimerHandler<Stores>) => ProcessorDefinition<Stores>['onTimer'];
-  onEvent: (fire: TimerHandler<Stores>) => ProcessorDefinition<Stores>['onTimer'];
-}): readonly ProcessorDefinition[] {
-  const { version, stores } = options;
-  const toolsOf = (context: ProcessContext<Stores>): Tools => ({
-    ...options.toolsOf(context.stores),
+/** Processors of a version. */
+function processorsOf(version: 1 | 2): readonly ProcessorDefinition[] {
+  const toolsOf = (context: Context): Tools => ({
+    ...context.stores,
     version,
     emit: (name, key, value) => context.emit(derived[name], key, value),
   });
   const handle =
     (name: string, logic: (value: Value, moment: Moment, tools: Tools) => void) =>
-    ({ key, value, logTimeMs }: Record, context: ProcessContext<Stores>): void => {
+    ({ key, value, logTimeMs }: Record, context: Context): void => {
       if (value !== null) logic(value, { topic: name, key, logTimeMs }, toolsOf(context));
     };
   const handleTimer =
-    (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void): TimerHandler<Stores> =>
-    ({ key, atMs }, context) =>
+    (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void) =>
+    ({ key, atMs }: FiredTimer, context: Context) =>
       logic({ topic: '', key, atMs, logTimeMs: context.logTimeMs }, toolsOf(context));
   const learning = broadcast(facts, handle('facts', learn));
   return [
@@ -159,7 +155,7 @@ function declare<Stores extends StoreDeclarations>(options: {
       stores,
       inputs: [keyed(mid, handle('mid', expand)), learning],
       outputs: [dev],
-      onTimer: options.onLog(handleTimer(expire)),
+      onTimer: { logTimer: handleTimer(expire) },
     }),
     defineProcessor({
       name: 's',
@@ -172,7 +168,7 @@ function declare<Stores extends StoreDeclarations>(options: {
         ...(version === 1 ? [] : [learning]),
       ],
       outputs: [fin],
-      onTimer: options.onEvent(handleTimer(settle)),
+      onTimer: { eventTimer: handleTimer(settle) },
     }),
     defineProcessor({
       name: 't',
@@ -196,30 +192,11 @@ function declare<Stores extends StoreDeclarations>(options: {
   ];
 }
 
-const graphOf = (processors: readonly ProcessorDefinition[]): Graph =>
-  buildGraph({ processors, planTopic, dlqTopic: dlq });
+const graphOf = (version: 1 | 2): Graph =>
+  buildGraph({ processors: processorsOf(version), planTopic, dlqTopic: dlq });
 
 /** Of version 1 and of version 2. */
-export const graphs = [
-  graphOf(
-    declare({
-      version: 1,
-      stores: { ...kept, admitted: admitted(), logTimer: logTimer() },
-      toolsOf: (stores) => stores,
-      onLog: (fire) => ({ logTimer: fire }),
-      onEvent: (fire) => ({ eventTimer: fire }),
-    }),
-  ),
-  graphOf(
-    declare({
-      version: 2,
-      stores: { ...kept, again: admitted(), later: logTimer() },
-      toolsOf: ({ again, later, ...stores }) => ({ ...stores, admitted: again, logTimer: later }),
-      onLog: (fire) => ({ later: fire }),
-      onEvent: (fire) => ({ eventTimer: fire }),
-    }),
-  ),
-] as const;
+export const graphs = [graphOf(1), graphOf(2)] as const;
 export const descriptions = await Promise.all(graphs.map((graph) => describeVersion({ graph, folders: [] })));
 export const serde = localSerde([planTopic, a, b, facts, mid, dev, fin, out, win, dlq]);
 

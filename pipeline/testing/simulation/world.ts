@@ -187,6 +187,7 @@ export class World {
     const { random } = this.scheduler;
     if (random.chance(0.2)) this.log.partition(planTopic.name, 0).skewMs = random.between(-12, 12);
     for (let times = random.pick([1, 1, 2]); times > 0; times -= 1) this.#decide('cut', 2);
+    for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.#kill(process);
   }
 
   #decide(kind: 'genesis' | 'cut', epoch: number): void {
