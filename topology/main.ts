@@ -7,13 +7,13 @@ import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
+import { type Description, describeVersion, fingerprintOf } from '#pipeline/plan/description.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
 import { type Connecting, startConnecting } from '#pipeline/runtime/connecting.ts';
 import { type Delivery, startDelivery } from '#pipeline/runtime/delivery.ts';
-import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { OpenState, TaskRestore } from '#pipeline/runtime/open-task.ts';
-import { openPlan } from '#pipeline/runtime/plan.ts';
+import { openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
 import { type Processing, startProcessing, stateFolder } from '#pipeline/runtime/processing.ts';
 import { readDerived } from '#pipeline/runtime/read-topic.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
@@ -39,6 +39,8 @@ export interface PipelineOptions {
   readonly clock?: Clock;
   readonly metrics?: Metrics;
   readonly onProgress?: (sentence: string) => void;
+  /** Gives up the wait for the version before. */
+  readonly signal?: AbortSignal;
   /** While a task takes its state from its changelog, and once it has. */
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
   /** After a sink made records durable. */
@@ -57,6 +59,8 @@ export interface Pipeline {
   connect(): Promise<void>;
   /** Settles when a part cannot go on. */
   readonly failed: Promise<Error>;
+  /** Settles when every task here has ended at the cut to the version of this epoch, and its state there is safe. */
+  readonly ended: Promise<number>;
   /** Everything received is folded and delivered. */
   isDrained(): Promise<boolean>;
   /** Connectors first, then tasks, then sinks; what is under way is finished. */
@@ -68,6 +72,9 @@ const root = new URL('..', import.meta.url).pathname;
 export const LOGIC_FOLDERS = ['schemas', 'pipeline', 'topology/processors'].map((folder) =>
   join(root, folder),
 );
+
+/** What this version consists of. */
+export const describeThis = (): Promise<Description> => describeVersion({ graph, folders: LOGIC_FOLDERS });
 
 /** Physical topics of a run, those of the engine included, with what each must be. */
 export function physicalTopics(physicalName: (topic: string) => string) {
@@ -95,14 +102,15 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     progress(`${needed.size} topics (${created.length} new)`);
     const serde = await openSerde({ registryUrl: options.registryUrl, topics: allTopics });
     progress(`${allTopics.length} schemas registered`);
-    const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
+    const description = await describeThis();
     const genesis = await openPlan({
       kafka,
       serde,
       graph,
       topic: planTopic,
       physicalName,
-      fingerprint: version,
+      fingerprint: fingerprintOf(description),
+      description,
       clock,
     });
     const common = { kafka, serde, clock, metrics, log, physicalName };
@@ -117,8 +125,10 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       lagGroup: `${topicPrefix}baleen`,
       openState: openStateIn(stateDirectory(dataDir)),
       ...(options.onRestore === undefined ? {} : { onRestore: options.onRestore }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    progress(`${processing.tasks.length} tasks of ${graph.nodes.length} sub-topologies`);
+    const which = `version ${shortVersion(genesis)}`;
+    progress(`${which}: ${processing.tasks.length} tasks of ${graph.nodes.length} sub-topologies`);
     const delivering = await startSinks(options, common);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
@@ -205,6 +215,7 @@ function assemble(parts: {
     processing,
     physicalName,
     failed,
+    ended: processing.ended,
     connectors: opened,
     sinks: delivering.sinks,
     connect: async () => {

@@ -128,12 +128,19 @@ async function run(context: Context): Promise<void> {
     metrics,
     onProgress: (sentence) => display.note(sentence),
     onRestore: operators.onRestore,
+    signal,
     onDelivered: watch.onDelivered,
   });
   operators.attach(pipeline);
   let failure: Error | null = null;
   void pipeline.failed.then((error) => {
     failure = error;
+    stopping.abort();
+  });
+  void pipeline.ended.then((epoch) => {
+    display.note(
+      `this version has ended: all its tasks are at the cut to version ${epoch}; start that one (a rolling upgrade: one process after the other)`,
+    );
     stopping.abort();
   });
   opened.push(() => pipeline.stop());

@@ -44,7 +44,8 @@ const CUT_POLL_MS = 500;
 
 /**
  * Waits until its state is at the cut where this version begins. Null: the state is at a later version, and nothing is
- * left to do for this one. Throws CUT_NOT_REACHED when it cannot come there while it waits.
+ * left to do for this one. Throws CUT_NOT_REACHED where there is no changelog through which it could come, and the reason
+ * of the signal when that gives up.
  */
 export async function openTask(
   options: OpenTaskOptions,
@@ -119,7 +120,8 @@ async function bringToBeginning(
     const standing = standingOf(saved, genesis, id.subTopology);
     if (standing === 'ready' && saved !== null) await crossCuts(backend, genesis, saved.epoch, genesis.epoch);
     if (standing !== 'early') return standing;
-    if (topic === null || signal?.aborted === true) throw notAtCut(task, genesis.epoch);
+    if (topic === null) throw notAtCut(task, genesis.epoch);
+    signal?.throwIfAborted();
     if (attempt === 0)
       log.warn('waits for the version before, which has not come to the cut; keep it running', {
         task,
