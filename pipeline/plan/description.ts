@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import type { ProcessorDefinition } from '#pipeline/processor.ts';
+import { MAX_AHEAD_MS, type ProcessorDefinition } from '#pipeline/processor.ts';
 import type { Graph } from '#pipeline/runtime/graph.ts';
 
 const topicSchema = z.object({
@@ -77,7 +77,8 @@ export const fingerprintOf = (description: Description): string =>
 
 const describeProcessor = (definition: ProcessorDefinition): DescribedProcessor => {
   const { name, keepsKey, onError, inputs, outputs, stores } = definition;
-  const aheadMs = Object.fromEntries(inputs.map(({ topic, maxAheadMs }) => [topic.name, maxAheadMs]));
+  const ahead = inputs.filter(({ maxAheadMs }) => maxAheadMs !== MAX_AHEAD_MS);
+  const aheadMs = Object.fromEntries(ahead.map(({ topic, maxAheadMs }) => [topic.name, maxAheadMs]));
   return {
     name,
     inputs: inputs.map(({ topic, mode }) => `${topic.name} ${mode}`),
