@@ -5,7 +5,7 @@ import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { readPosition } from '#pipeline/merge/position.ts';
 import { defineProcessor, keyed } from '#pipeline/processor.ts';
-import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
+import { buildGraph, type Graph, type TaskId } from '#pipeline/runtime/graph.ts';
 import { openPlan } from '#pipeline/runtime/plan.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import { readToEnd } from '#pipeline/runtime/read-topic.ts';
@@ -22,8 +22,8 @@ import { upgrade } from './cut.ts';
 import { describeVersion, fingerprintOf } from './description.ts';
 
 const brokers = process.env['KAFKA_BROKERS'];
-const run = `cut-${Date.now().toString(36)}.`;
-const physicalName = (name: string): string => run + name;
+const run = Date.now().toString(36);
+let worlds = 0;
 
 const planTopic = { name: 'plan', layer: 'plan', key: 'kind', schema: plan, partitions: 1 } as const;
 const raw = topic('raw', 'raw');
@@ -75,7 +75,11 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
 
   const serde = localSerde([planTopic, raw, counted, passed, dlq]);
 
-  test('two copies of each version run at once, and each record is folded by one version, once', async () => {
+  /** Topics of their own for both versions, and what processes of them share. */
+  const createWorld = async () => {
+    worlds += 1;
+    const prefix = `cut-${run}-${worlds}.`;
+    const physicalName = (name: string): string => prefix + name;
     const [one, two] = [graphOf('v1', true), graphOf('v2', false)];
     const admin = kafka.admin();
     for (const { topics, engineTopics } of [one, two]) {
@@ -85,7 +89,11 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
     await admin.close();
     const common = { kafka, serde, topic: planTopic, physicalName, clock: systemClock };
     const descriptionOf = (graph: Graph) => describeVersion({ graph, folders: [] });
-    const start = async (graph: Graph, instance: string): Promise<Processing> => {
+    const start = async (
+      graph: Graph,
+      instance: string,
+      owns: (task: TaskId) => boolean = () => true,
+    ): Promise<Processing> => {
       const description = await descriptionOf(graph);
       const genesis = await openPlan({
         ...common,
@@ -97,7 +105,8 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
         ...common,
         graph,
         genesis,
-        instance: `${run}${instance}`.replaceAll('.', '-'),
+        owns,
+        instance: `${prefix}${instance}`.replaceAll('.', '-'),
         lagGroup: null,
         log: silentLog,
         metrics: createMetrics(),
@@ -134,15 +143,30 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
       await producer.acknowledged();
     };
 
+    const upgradeToTwo = async () =>
+      upgrade({ ...common, graph: two, description: await descriptionOf(two), emptied: [], note: null });
+    /** First occurrences in `passed`, by partition and writer. Throws on a hole and on two different ones at one place. */
+    const streamsOf = async (): Promise<readonly string[]> => {
+      const streams = new Map<string, string[]>();
+      for await (const { partition, record } of readToEnd(kafka, physicalName('passed'))) {
+        const { writer, sequence, epoch } = readPosition(record.headers, 'passed');
+        const stream = streams.get(`${partition}/${writer}`) ?? [];
+        streams.set(`${partition}/${writer}`, stream);
+        const line = `${serde.decode(passed, record.value ?? Buffer.alloc(0)).id} in ${epoch}`;
+        expect(sequence).toBeLessThanOrEqual(stream.length + 1);
+        if (sequence <= stream.length) expect(stream[sequence - 1]).toBe(line);
+        else stream.push(line);
+      }
+      return [...streams.values()].flat();
+    };
+    return { one, two, start, write, upgradeToTwo, streamsOf, written: () => written };
+  };
+
+  test('two copies of each version run at once, and each record is folded by one version, once', async () => {
+    const { one, two, start, write, upgradeToTwo, streamsOf, written } = await createWorld();
     const old = [await start(one, 'one-a'), await start(one, 'one-b')];
     await write();
-    const decided = await upgrade({
-      ...common,
-      graph: two,
-      description: await descriptionOf(two),
-      emptied: [],
-      note: null,
-    });
+    const decided = await upgradeToTwo();
     expect(decided.epoch).toBe(2);
     expect(decided.dropped).toEqual(['pass.seen']);
     // The first new process is there before the old ones are at the cut: it waits.
@@ -157,27 +181,11 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
     const second = await start(two, 'two-b');
     await write();
     await old[1]?.stop();
-    for (const { isDrained, failed } of [first, second])
-      await Promise.race([
-        until(isDrained),
-        failed.then((error) => {
-          throw error;
-        }),
-      ]);
+    for (const processing of [first, second]) await drained(processing);
 
-    const streams = new Map<string, string[]>();
-    for await (const { partition, record } of readToEnd(kafka, physicalName('passed'))) {
-      const { writer, sequence, epoch } = readPosition(record.headers, 'passed');
-      const stream = streams.get(`${partition}/${writer}`) ?? [];
-      streams.set(`${partition}/${writer}`, stream);
-      const line = `${serde.decode(passed, record.value ?? Buffer.alloc(0)).id} in ${epoch}`;
-      expect(sequence).toBeLessThanOrEqual(stream.length + 1);
-      if (sequence <= stream.length) expect(stream[sequence - 1]).toBe(line);
-      else stream.push(line);
-    }
-    const lines = [...streams.values()].flat().map((line) => line.split(' '));
+    const lines = (await streamsOf()).map((line) => line.split(' '));
     const numbers = lines.map(([id]) => Number(id)).sort((a, b) => a - b);
-    expect(numbers).toEqual(Array.from({ length: written }, (_, index) => index + 1));
+    expect(numbers).toEqual(Array.from({ length: written() }, (_, index) => index + 1));
     const countOf = (version: string) => lines.filter(([, found]) => found === version).length;
     expect(countOf('v1')).toBeGreaterThanOrEqual(40);
     expect(countOf('v2')).toBeGreaterThanOrEqual(80);
@@ -188,7 +196,37 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
       expect(epoch).toBe(version === 'v1' ? '1' : '2');
     }
   });
+
+  test('a task that was down at the cut comes to it after those that it reads from have ended and gone', async () => {
+    const { one, two, start, write, upgradeToTwo, streamsOf, written } = await createWorld();
+    const upstream = await start(one, 'one-up', ({ subTopology }) => subTopology === 'count');
+    const downstream = await start(one, 'one-down', ({ subTopology }) => subTopology === 'pass');
+    await write();
+    await downstream.stop();
+    await upgradeToTwo();
+    await write();
+    expect(await Promise.race([upstream.ended, upstream.failed])).toBe(2);
+    await upstream.stop();
+    const again = await start(one, 'one-again', ({ subTopology }) => subTopology === 'pass');
+    expect(await Promise.race([again.ended, again.failed])).toBe(2);
+    await again.stop();
+    // Once more it has nothing to do, and says so.
+    const idle = await start(one, 'one-idle');
+    expect(await Promise.race([idle.ended, idle.failed])).toBe(2);
+    await idle.stop();
+    const next = await start(two, 'two');
+    await drained(next);
+    const ids = (await streamsOf()).map((line) => Number(line.split(' ')[0])).sort((a, b) => a - b);
+    expect(ids).toEqual(Array.from({ length: written() }, (_, index) => index + 1));
+  });
 });
+
+async function drained({ isDrained, failed }: Processing): Promise<void> {
+  const failure = failed.then((error) => {
+    throw error;
+  });
+  await Promise.race([until(isDrained), failure]);
+}
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await systemClock.sleep(50);
