@@ -1,7 +1,6 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
 
-import { decodeDecision, encodeDecision } from '#pipeline/plan/decisions.ts';
-import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
+import type { Version } from '#pipeline/plan/versions.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
@@ -11,10 +10,10 @@ import { silentLog } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
-import { DROPPED } from './logic.ts';
+import { decide, fingerprintOf, readVersions } from './plan-log.ts';
 import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
 import { createSink, type Database } from './sink.ts';
-import { a, b, descriptions, facts, fin, graphs, planTopic, serde } from './topology.ts';
+import { a, b, facts, fin, graphs, planTopic, serde } from './topology.ts';
 
 /** Something that may never be so. */
 export class Violation extends Error {}
@@ -22,7 +21,6 @@ export class Violation extends Error {}
 const START_MS = 1_000;
 /** How often a process is killed at a moment that matters. */
 const STRIKE = 0.004;
-const fingerprintOf = (epoch: number): string => `version ${epoch}`;
 const nothing = () => nothing;
 /** Counts nothing: whatever is asked of it is a function that does nothing. */
 const noMetrics: Metrics = new Proxy({} as Metrics, { get: () => nothing });
@@ -166,49 +164,20 @@ export class World {
       for (const [partition, { isAppendTime, records }] of partitions.entries())
         if (isAppendTime) this.log.partition(name, partition).records.push(...records);
     }
-    if (past === null) this.#decide('genesis', 1);
+    if (past === null) decide(this.log, 'genesis', 1);
   }
 
   /** The versions of the plan, as who starts now reads them. */
   versions(): readonly Version[] {
-    let logTimeMs = 0;
-    const { name } = planTopic;
-    return versionsOf(
-      this.log.partition(name, 0).records.flatMap(({ offset, timestampMs, value }) => {
-        logTimeMs = Math.max(logTimeMs, timestampMs);
-        if (value === null) return [];
-        return [{ offset, logTimeMs, decision: decodeDecision(serde, planTopic, value, name) }];
-      }),
-    );
+    return readVersions(this.log);
   }
 
   /** Version 2 begins. Decided twice, now and then: the first holds. */
   cut(): void {
     const { random } = this.scheduler;
     if (random.chance(0.2)) this.log.partition(planTopic.name, 0).skewMs = random.between(-12, 12);
-    for (let times = random.pick([1, 1, 2]); times > 0; times -= 1) this.#decide('cut', 2);
+    for (let times = random.pick([1, 1, 2]); times > 0; times -= 1) decide(this.log, 'cut', 2);
     for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.#kill(process);
-  }
-
-  #decide(kind: 'genesis' | 'cut', epoch: number): void {
-    const ends = [a, b].flatMap(({ name }) =>
-      (this.log.topics.get(name) ?? []).map(
-        ({ records }, partition) => [`${name}/${partition}`, BigInt(records.length)] as const,
-      ),
-    );
-    const processors = graphs[0].nodes.flatMap(({ processors }) => processors.map(({ name }) => name));
-    const value = encodeDecision(serde, planTopic, {
-      kind,
-      epoch,
-      fingerprint: fingerprintOf(epoch),
-      startOffsets: kind === 'genesis' ? {} : Object.fromEntries(ends),
-      atMs: 0,
-      note: null,
-      description: JSON.stringify(descriptions[epoch - 1]),
-      dropped:
-        kind === 'genesis' ? [] : processors.flatMap((name) => DROPPED.map((store) => `${name}.${store}`)),
-    });
-    this.log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
   }
 
   fail(error: unknown, owner: Owner): void {
