@@ -22,6 +22,7 @@ interface Scaled {
 }
 
 const TEN: readonly bigint[] = Array.from({ length: 64 }, (_, n) => 10n ** BigInt(n));
+const ZEROS: readonly string[] = TEN.map((_, n) => '0'.repeat(n));
 const powerOfTen = (exponent: number): bigint => TEN[exponent] ?? 10n ** BigInt(exponent);
 
 function scan(text: string): Scaled | null {
@@ -49,13 +50,22 @@ function scaled(text: string): Scaled {
 }
 
 function write({ digits, scale }: Scaled): string {
-  const isNegative = digits < 0n;
-  const text = (isNegative ? -digits : digits).toString().padStart(scale + 1, '0');
-  const point = text.length - scale;
-  let end = text.length;
-  while (end > point && text.charCodeAt(end - 1) === ZERO) end--;
-  const whole = text.slice(0, point);
-  return (isNegative ? '-' : '') + (end === point ? whole : `${whole}.${text.slice(point, end)}`);
+  return digits < 0n ? `-${placePoint((-digits).toString(), scale)}` : placePoint(digits.toString(), scale);
+}
+
+/**
+ * `digits` / 10^decimals as decimal text, exact, without making a number of them: `('1500000', 6)` is `"1.5"`. Digits
+ * alone, without leading zeros; decimals not negative.
+ */
+export function placePoint(digits: string, decimals: number): string {
+  const { length } = digits;
+  let end = length;
+  const point = length - decimals;
+  const firstDigit = Math.max(point, 0);
+  while (end > firstDigit && digits.charCodeAt(end - 1) === ZERO) end--;
+  if (point > 0)
+    return end === point ? digits.slice(0, point) : `${digits.slice(0, point)}.${digits.slice(point, end)}`;
+  return end === 0 ? '0' : `0.${ZEROS[-point] ?? '0'.repeat(-point)}${digits.slice(0, end)}`;
 }
 
 /** Is this decimal text (any sign, no exponent, at most 400 characters)? */

@@ -19,8 +19,10 @@ const NOTHING: ScheduleResult = {
   records: 0,
   disturbed: 0,
   duplicates: 0,
+  hops: 0,
   events: 0,
   kills: 0,
+  rebalances: 0,
   checkpoints: 0,
   rows: 0,
   cuts: 0,
@@ -157,7 +159,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.kills} kills, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut, ${sums.afterCut} records after it`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut, ${sums.afterCut} records after it`,
     '',
   ].join('\n');
 }

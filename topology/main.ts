@@ -1,38 +1,47 @@
 /** Composition root: services and configuration in, a running pipeline out. */
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectors } from '#connectors/registry.ts';
 import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
-import { openKafka } from '#pipeline/kafka/client.ts';
-import type { Kafka } from '#pipeline/kafka/types.ts';
+import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
+import type { Kafka, Membership } from '#pipeline/kafka/types.ts';
+import { writerName } from '#pipeline/merge/position.ts';
 import { type Description, describeVersion, fingerprintOf } from '#pipeline/plan/description.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
+import { type Shard, tasksOfShard } from '#pipeline/runtime/assignment.ts';
 import { type Connecting, startConnecting } from '#pipeline/runtime/connecting.ts';
 import { type Delivery, startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
-import type { OpenState, TaskRestore } from '#pipeline/runtime/open-task.ts';
+import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
 import { openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
-import { type Processing, startProcessing, stateFolder } from '#pipeline/runtime/processing.ts';
+import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import { readDerived } from '#pipeline/runtime/read-topic.ts';
+import { joinTaskGroup } from '#pipeline/runtime/task-group.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
 import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
-import { openLevelBackend, putAside } from '#pipeline/state/level.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics, type Metrics } from '#pipeline/telemetry/metrics.ts';
 import { planTopic, type Topic } from '#schemas/topics.ts';
 import { sinks } from '#sinks/registry.ts';
 import { allTopics, graph } from './graph.ts';
+import { keepStateOf, openStateIn, stateDirectory, storedIn } from './state-directory.ts';
+
+/** `group`: what the other processes of the group leave to this one, for as long as they do. */
+export type Sharing = 'all' | 'none' | 'group' | Shard;
 
 export interface PipelineOptions {
   readonly kafkaBrokers: readonly string[];
+  /** Default: plain connections without a user. */
+  readonly kafkaSecurity?: KafkaSecurity;
   readonly registryUrl: string;
   /** State of tasks goes to `<dataDir>/state`. */
   readonly dataDir: string;
   /** Validated configuration by room name; a room that is left out does not run. */
   readonly connectors: Readonly<Record<string, unknown>>;
   readonly sinks: Readonly<Record<string, unknown>>;
+  /** Which tasks run here; default all. */
+  readonly sharing?: Sharing;
   /** Before every topic name, such as `test-1.`; default none. */
   readonly topicPrefix?: string;
   readonly log: Log;
@@ -90,6 +99,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
   const physicalName = (topic: string) => `${topicPrefix}${topic}`;
   const kafka = await openKafka({
     brokers: options.kafkaBrokers,
+    ...(options.kafkaSecurity === undefined ? {} : { security: options.kafkaSecurity }),
     clientId: 'baleen',
     log: log.for('kafka'),
     clock,
@@ -114,41 +124,55 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       clock,
     });
     const common = { kafka, serde, clock, metrics, log, physicalName };
-    // A new plan means new topics: state of older ones would not fit.
-    if (created.includes(physicalName(planTopic.name)))
-      await rm(stateDirectory(dataDir), { recursive: true, force: true });
+    const directory = stateDirectory(dataDir);
+    await keepStateOf(directory, genesis);
+    const { sharing = 'all' } = options;
     const processing = await startProcessing({
       ...common,
       graph,
       genesis,
       instance: randomUUID(),
+      owns: ownsAtFirst(sharing),
       lagGroup: `${topicPrefix}baleen`,
-      openState: openStateIn(stateDirectory(dataDir)),
+      openState: openStateIn(directory),
       ...(options.onRestore === undefined ? {} : { onRestore: options.onRestore }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    const which = `version ${shortVersion(genesis)}`;
-    progress(`${which}: ${processing.tasks.length} tasks of ${graph.nodes.length} sub-topologies`);
+    const membership =
+      sharing === 'group'
+        ? joinTaskGroup({
+            kafka,
+            group: `${topicPrefix}baleen-tasks-${genesis.epoch}-${genesis.fingerprint.slice(0, 12)}`,
+            tasks: graph.tasks(),
+            processing,
+            stored: () => storedIn(directory),
+          })
+        : null;
+    progress(`version ${shortVersion(genesis)}: ${said(sharing, processing)}`);
     const delivering = await startSinks(options, common);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
-    return assemble({ kafka, serde, metrics, processing, delivering, connecting, physicalName });
+    return assemble({ kafka, serde, metrics, processing, membership, delivering, connecting, physicalName });
   } catch (error) {
     await kafka.close();
     throw error;
   }
 }
 
-/** Folders of the tasks, one each. */
-export const stateDirectory = (dataDir: string): string => join(dataDir, 'state');
+const ownsAtFirst = (sharing: Sharing): ((task: TaskId) => boolean) => {
+  if (sharing === 'all') return () => true;
+  if (sharing === 'none' || sharing === 'group') return () => false;
+  const own = new Set(tasksOfShard(graph.tasks(), sharing).map(taskName));
+  return (task) => own.has(taskName(task));
+};
 
-const openStateIn =
-  (directory: string): OpenState =>
-  async (task, found) => {
-    const folder = stateFolder(directory, task);
-    if (found === 'damaged') await putAside(folder);
-    return openLevelBackend(folder);
-  };
+const taskName = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
+
+function said(sharing: Sharing, { tasks }: Processing): string {
+  if (sharing === 'none') return 'no tasks here';
+  if (sharing === 'group') return `in the group that shares ${graph.tasks().length} tasks`;
+  return `${tasks.length} of ${graph.tasks().length} tasks, ${graph.nodes.length} sub-topologies`;
+}
 
 interface Common {
   readonly kafka: Kafka;
@@ -198,6 +222,8 @@ function assemble(parts: {
   serde: Serde;
   metrics: Metrics;
   processing: Processing;
+  /** In the group that shares the tasks; null: what runs here is fixed. */
+  membership: Membership | null;
   delivering: Delivering;
   connecting: () => Connecting;
   physicalName: (topic: string) => string;
@@ -233,7 +259,9 @@ function assemble(parts: {
     },
     stop: async () => {
       await connecting?.stop();
+      // The last checkpoints first: whoever takes over goes on from them.
       await processing.stop();
+      await parts.membership?.leave();
       for (const delivery of delivering.deliveries) await delivery.stop();
       await kafka.close();
     },

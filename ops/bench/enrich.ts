@@ -1,5 +1,5 @@
 /** Workload `enrich`: decode, validate, exact value, encode; what is invalid goes on with its bytes. */
-import { toDecimalText } from '#pipeline/amounts.ts';
+import { placePoint, toDecimalText } from '#pipeline/amounts.ts';
 import { defineProcessor, type InputRecord, keyed, type ProcessContext } from '#pipeline/processor.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import {
@@ -29,13 +29,12 @@ export const isValid = ({ amount, decimals, price, from, to, eventTimeMs, schedu
 
 /** The exact value of a valid transfer. */
 export function enrich(transfer: Transfer): EnrichedTransfer {
-  const { decimals, price } = transfer;
-  const amount = BigInt(transfer.amount);
+  const { amount, decimals, price } = transfer;
   const point = price.indexOf('.');
   const places = point === -1 ? 0 : price.length - 1 - point;
   const priceUnits = BigInt(point === -1 ? price : price.slice(0, point) + price.slice(point + 1));
-  const valueUsd = toDecimalText(amount * priceUnits, decimals + places);
-  return { ...transfer, units: toDecimalText(amount, decimals), valueUsd, tier: tierOf(valueUsd) };
+  const valueUsd = toDecimalText(BigInt(amount) * priceUnits, decimals + places);
+  return { ...transfer, units: placePoint(amount, decimals), valueUsd, tier: tierOf(valueUsd) };
 }
 
 /** Digits of the integer part, 0 below one. */
@@ -51,17 +50,28 @@ export const createEnrich = (serde: Serde) =>
     name: 'enrich',
     summary: 'Gives each valid transfer its exact value; puts the others aside',
     inputs: [
-      keyed(received, ({ key, value }: InputRecord<BytesAsTheyAre>, { emit }: ProcessContext) => {
-        if (value === null) return;
-        const transfer = decoded(serde, value.bytes);
-        if (transfer !== null && isValid(transfer)) emit(enriched, key, enrich(transfer));
-        else emit(dlq, key, value);
-      }),
+      keyed(
+        received,
+        enriching(serde, (key, value, { emit }) => emit(enriched, key, value)),
+      ),
     ],
     outputs: [enriched, dlq],
     keepsKey: true,
-    onError: { decode: 'fail', logic: 'fail', output: 'fail' },
+    onError: FAILS,
   });
+
+/** Nothing that is wrong here is an accident of the data: a run with it has no result. */
+export const FAILS = { decode: 'fail', logic: 'fail', output: 'fail' } as const;
+
+/** Hands what is valid to `emitValid`, and the others to `dlq`. */
+export const enriching =
+  (serde: Serde, emitValid: (key: string, value: EnrichedTransfer, context: ProcessContext) => void) =>
+  ({ key, value }: InputRecord<BytesAsTheyAre>, context: ProcessContext): void => {
+    if (value === null) return;
+    const transfer = decoded(serde, value.bytes);
+    if (transfer !== null && isValid(transfer)) emitValid(key, enrich(transfer), context);
+    else context.emit(dlq, key, value);
+  };
 
 function decoded(serde: Serde, bytes: Buffer): Transfer | null {
   try {

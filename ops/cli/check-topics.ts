@@ -2,7 +2,7 @@
 import { checkKafka } from '#ops/local/ready.ts';
 import { systemClock } from '#pipeline/clock.ts';
 import { messageOf } from '#pipeline/errors.ts';
-import { openKafka } from '#pipeline/kafka/client.ts';
+import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { physicalTopics } from '#topology/main.ts';
@@ -10,18 +10,25 @@ import { physicalTopics } from '#topology/main.ts';
 const ANSWER_MS = 5_000;
 
 /** What was found, for people. Throws TOPIC_SETTINGS_WRONG, or what kept the brokers from answering. */
-export async function checkTopics(brokers: readonly string[]): Promise<string> {
+export async function checkTopics(
+  brokers: readonly string[],
+  security: KafkaSecurity = { ssl: null, sasl: null },
+): Promise<string> {
   // The client waits patiently for a broker that is away; here it is asked once first.
   const reasons: string[] = [];
-  for (const broker of brokers) {
+  const isPlain = security.ssl === null && security.sasl === null;
+  for (const broker of isPlain ? brokers : []) {
     try {
       await checkKafka(broker, AbortSignal.timeout(ANSWER_MS));
     } catch (error) {
       reasons.push(messageOf(error));
     }
   }
-  if (reasons.length === brokers.length) throw new Error(reasons.join('; '));
-  const kafka = await openKafka({ brokers, clientId: 'baleen-doctor', log: silentLog, clock: systemClock });
+  if (isPlain && reasons.length === brokers.length) throw new Error(reasons.join('; '));
+  const kafka = await openKafka({
+    ...{ brokers, clientId: 'baleen-doctor', log: silentLog, clock: systemClock },
+    security,
+  });
   const admin = kafka.admin();
   try {
     const present = await admin.topics();

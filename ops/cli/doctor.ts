@@ -187,7 +187,9 @@ async function examineServices(
   return Promise.all([
     kafka === undefined
       ? local('Kafka')
-      : answers('Kafka', kafka, 'KAFKA_BROKERS', () => checkTopics(kafka.split(','))),
+      : answers('Kafka', kafka, 'KAFKA_BROKERS', () =>
+          checkTopics(kafka.split(','), settings?.kafkaSecurity),
+        ),
     registry === undefined
       ? local('registry')
       : answers('registry', printableUrl(registry), 'REGISTRY_URL', async (signal) => {

@@ -18,7 +18,19 @@ describe('baleen', () => {
     const { code, out, error } = await baleen(['--help']);
     expect(code).toBe(0);
     expect(error).toBe('');
-    for (const command of ['up', 'tap', 'status', 'state', 'graph', 'replay', 'doctor', 'config']) {
+    for (const command of [
+      'up',
+      'connect',
+      'process',
+      'deliver',
+      'tap',
+      'status',
+      'state',
+      'graph',
+      'replay',
+      'doctor',
+      'config',
+    ]) {
       expect(out).toMatch(new RegExp(`^ {2}${command} `, 'm'));
     }
   });
@@ -26,6 +38,10 @@ describe('baleen', () => {
   test.each([
     [['up', '--speed', '0'], 'Expected a positive number'],
     [['up', '--websocket-port', '70000'], 'Expected a whole number'],
+    [['process', '--shard', '0/3'], 'Expected number/of'],
+    [['process', '--shard', '4/3'], 'Expected number/of'],
+    [['process', '--copies', '2'], 'needs --shard'],
+    [['process', '--shard', '1/2', '--copies', '3'], 'at most as many'],
     [['dance'], 'unknown command'],
     [['tap'], 'missing required argument'],
     [['graph', '--form', 'oil'], 'Allowed choices'],
@@ -43,6 +59,13 @@ describe('baleen', () => {
     expect(code).toBe(1);
     expect(out).toBe('');
     expect(error).toMatch(/^baleen: .*"baleen up".*\[SERVICE_UNREACHABLE, see ops\/errors\.md\]\n$/);
+  });
+
+  test('a part of a pipeline needs services that run elsewhere', async () => {
+    const { code, error } = await baleen(['process', '--data-dir', '/nonexistent'], { KAFKA_BROKERS: 'a:1' });
+    expect(code).toBe(1);
+    expect(error).toContain('set KAFKA_BROKERS and REGISTRY_URL');
+    expect(error).toContain('[CONFIG_INVALID');
   });
 
   test('wrong settings are all listed', async () => {

@@ -12,6 +12,14 @@ export const wholeNumber =
     );
   };
 
+/** One of several, such as `2/3`. */
+export function shard(text: string): { readonly number: number; readonly of: number } {
+  const match = /^(\d{1,4})\/(\d{1,4})$/.exec(text);
+  const [number, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (number >= 1 && number <= of) return { number, of };
+  throw new InvalidArgumentError('Expected number/of, such as 1/3: from 1/3 to 3/3 for three processes.');
+}
+
 /** A positive factor, or `max`. */
 export function speed(text: string): number | 'max' {
   if (text === 'max') return 'max';

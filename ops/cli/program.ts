@@ -1,12 +1,15 @@
 /** The commands and options of `baleen`. Command modules are loaded when they are run, so that help is quick. */
 import { Command, Option } from 'commander';
 import { collect, configFile, dataDir, examples, json, speed, verbose, wholeNumber } from './options.ts';
+import { addPartCommands } from './part-commands.ts';
 import type { Provided, SettingSources } from './settings.ts';
 import { addVersionCommands } from './version-commands.ts';
 
 const NOTES = `
 Settings come from --config FILE (YAML) and the environment: BALEEN__SECTION__KEY, such as
-BALEEN__CONNECTORS__EVM__RPC_URL; also KAFKA_BROKERS, REGISTRY_URL and DATABASE_URL. "baleen config" shows them.
+BALEEN__CONNECTORS__EVM__RPC_URL; also KAFKA_BROKERS, REGISTRY_URL and DATABASE_URL, and for
+Kafka over TLS or with a user KAFKA_SSL, KAFKA_SSL_CA_FILE, KAFKA_SASL_MECHANISM (plain, scram-sha-256, scram-sha-512),
+KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD. "baleen config" shows them, without secrets.
 Exit codes: 0 done, 1 failed, 2 wrong usage. ops/errors.md explains the codes of errors.`;
 
 function addStateCommands(program: Command, finish: (code: number) => void): void {
@@ -164,6 +167,8 @@ export function createProgram(options: {
         }),
       );
     });
+
+  addPartCommands(program, sources, finish);
 
   program
     .command('tap')

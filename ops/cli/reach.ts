@@ -21,11 +21,11 @@ export async function reachServices(options: {
   const { dataDir, sources, log, say } = options;
   const running = await readEndpoints(dataDir);
   if (running !== null) return { ...running, stop: async () => {} };
-  const { configured } = await buildSettings({ ...sources, provided: {}, isPreview: true });
+  const { configured, kafkaSecurity } = await buildSettings({ ...sources, provided: {}, isPreview: true });
   return startServices({
     dataDir,
     mode: 'auto',
-    configured,
+    configured: { ...configured, kafkaSecurity },
     log: log.for('services'),
     onProgress: ({ service, state, detail }) => say(`  ${service} ${state} ${detail}`),
     signal: new AbortController().signal,

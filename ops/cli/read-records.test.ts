@@ -26,6 +26,7 @@ function memoryTopic(sizes: readonly number[]) {
   const kafka: Kafka = {
     admin: () => admin as Admin,
     producer: unused,
+    join: unused,
     close: async () => {},
     fetcher: (given) => {
       handler = given;

@@ -6,7 +6,7 @@ import { openKafka } from '#pipeline/kafka/client.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { createLog } from '#pipeline/telemetry/log.ts';
 import { reachServices } from './reach.ts';
-import type { ReplayOptions } from './settings.ts';
+import { type ReplayOptions, readKafkaSecurity } from './settings.ts';
 import { compareShadow, openShadow, type Shadow, type ShadowStream } from './shadow.ts';
 
 /** Returns the exit code: 0 when every stream is byte-identical, 1 when one differs. */
@@ -19,6 +19,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const prefix = `shadow.${clock.nowMs().toString(36)}.`;
   const kafka = await openKafka({
     brokers: services.kafkaBrokers.split(','),
+    security: await readKafkaSecurity(options.sources),
     clientId: 'baleen-replay',
     log,
     clock,

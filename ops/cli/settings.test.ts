@@ -69,8 +69,28 @@ describe('settings', () => {
     });
   });
 
+  test('connections to Kafka can be protected, with brokers that are named', async () => {
+    const login = {
+      KAFKA_SASL_MECHANISM: 'scram-sha-512',
+      KAFKA_SASL_USERNAME: 'u',
+      KAFKA_SASL_PASSWORD: '12345',
+    };
+    const plain = await build({ KAFKA_BROKERS: 'a:9092' });
+    expect(plain.kafkaSecurity).toEqual({ ssl: null, sasl: null });
+    const secure = await build({ KAFKA_BROKERS: 'a:9092', KAFKA_SSL: 'true', ...login });
+    const sasl = { mechanism: 'scram-sha-512', username: 'u', password: '12345' };
+    expect(secure.kafkaSecurity).toEqual({ ssl: { ca: null }, sasl });
+    await expect(build(login)).rejects.toThrow('local brokers have neither');
+    const missing = { KAFKA_BROKERS: 'a:9092', KAFKA_SSL: 'true', KAFKA_SSL_CA_FILE: '/nowhere.pem' };
+    await expect(build(missing)).rejects.toThrow('KAFKA_SSL_CA_FILE');
+  });
+
   test('no secret is in what may be printed', async () => {
     const { explained } = await build({
+      KAFKA_BROKERS: 'a:9092',
+      KAFKA_SASL_MECHANISM: 'plain',
+      KAFKA_SASL_USERNAME: 'u',
+      KAFKA_SASL_PASSWORD: 'sEcrEt-word',
       DATABASE_URL: 'postgres://u:sEcrEt-word@host/db',
       BALEEN__CONNECTORS__HELIUS__AUTHORIZATION: 'Bearer sEcrEt-word',
       BALEEN__SINKS__WEBSOCKET__TOKEN: 'sEcrEt-word-long-enough',

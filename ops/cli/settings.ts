@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { connectors } from '#connectors/registry.ts';
 import { type ConfigOptions, loadConfig, readLayers, type Setting } from '#pipeline/config/load.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
+import type { KafkaSecurity } from '#pipeline/kafka/client.ts';
 import { sinks } from '#sinks/registry.ts';
 
 /** Options of `baleen up`. Null: not given. */
@@ -45,6 +46,11 @@ export const PREFIX = 'BALEEN';
 /** Names that other tools use too. The regular name wins. */
 export const ALIASES: Readonly<Record<string, string>> = {
   KAFKA_BROKERS: 'kafka.brokers',
+  KAFKA_SSL: 'kafka.ssl',
+  KAFKA_SSL_CA_FILE: 'kafka.sslCaFile',
+  KAFKA_SASL_MECHANISM: 'kafka.sasl.mechanism',
+  KAFKA_SASL_USERNAME: 'kafka.sasl.username',
+  KAFKA_SASL_PASSWORD: 'kafka.sasl.password',
   REGISTRY_URL: 'registry.url',
   DATABASE_URL: 'sinks.postgres.url',
 };
@@ -79,9 +85,35 @@ const brokers = z
   .nullable()
   .default(null);
 
+const kafka = z
+  .strictObject({
+    brokers,
+    /** Connections over TLS. */
+    ssl: z.boolean().default(false),
+    /** Certificates in PEM that are trusted instead of the system's; null: those of the system. */
+    sslCaFile: z.string().nullable().default(null),
+    /** Null: nobody logs in. */
+    sasl: z
+      .strictObject({
+        mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+        username: z.string().min(1),
+        password: z.string().min(1),
+      })
+      .nullable()
+      .default(null),
+  })
+  .refine((given) => given.brokers !== null || (!given.ssl && given.sasl === null), {
+    path: ['brokers'],
+    message: 'expected brokers, because ssl or sasl is set: local brokers have neither',
+  })
+  .refine((given) => given.ssl || given.sslCaFile === null, {
+    path: ['ssl'],
+    message: 'expected true, because sslCaFile is set',
+  });
+
 /** Every setting there is. Null at `kafka.brokers` and `registry.url`: local ones are started. */
 export const settingsSchema = z.strictObject({
-  kafka: z.strictObject({ brokers }).prefault({}),
+  kafka: kafka.prefault({}),
   registry: z
     .strictObject({
       url: z
@@ -128,6 +160,8 @@ export interface BuiltSettings {
   readonly connectors: Readonly<Record<string, unknown>>;
   readonly sinks: Readonly<Record<string, unknown>>;
   readonly configured: ConfiguredServices;
+  /** How the configured brokers are talked to; holds a password. */
+  readonly kafkaSecurity: KafkaSecurity;
   /** No live provider is named (`LIVE_SETTINGS`): the simulated one serves. */
   readonly simulated: boolean;
   /** Every leaf with its origin, secrets masked. */
@@ -160,7 +194,7 @@ export async function buildSettings(options: BuildOptions): Promise<BuiltSetting
   const path = options.file;
   const source: ConfigOptions<z.infer<typeof settingsSchema>> = {
     schema: settingsSchema,
-    file: path === null ? undefined : { path, text: await readText(path) },
+    file: path === null ? undefined : { path, text: await readText(path, 'settings', '--config') },
     environment: options.environment,
     aliases: ALIASES,
     overrides: { ...options.overrides },
@@ -181,18 +215,33 @@ export async function buildSettings(options: BuildOptions): Promise<BuiltSetting
       registryUrl: value.registry.url ?? undefined,
       databaseUrl: said.has('sinks.postgres.url') ? urlOf(database) : undefined,
     },
+    kafkaSecurity: await securityOf(value.kafka),
     simulated,
     explained: settings,
   };
 }
 
-async function readText(path: string): Promise<string> {
+/** What commands need that only look at topics. Throws CONFIG_INVALID. */
+export async function readKafkaSecurity(sources: SettingSources): Promise<KafkaSecurity> {
+  return (await buildSettings({ ...sources, provided: {}, isPreview: true })).kafkaSecurity;
+}
+
+async function securityOf({ ssl, sslCaFile, sasl }: z.infer<typeof kafka>): Promise<KafkaSecurity> {
+  if (!ssl) return { ssl: null, sasl };
+  if (sslCaFile === null) return { ssl: { ca: null }, sasl };
+  return {
+    ssl: { ca: await readText(sslCaFile, 'certificates', 'kafka.sslCaFile (KAFKA_SSL_CA_FILE)') },
+    sasl,
+  };
+}
+
+async function readText(path: string, what: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `expected a readable settings file at ${path}, found: ${messageOf(cause)}; correct --config`,
+      `expected a readable ${what} file at ${path}, found: ${messageOf(cause)}; correct ${option}`,
       { cause },
     );
   }

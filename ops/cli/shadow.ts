@@ -2,6 +2,8 @@
 import type { Clock } from '#pipeline/clock.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
+import type { TaskId } from '#pipeline/runtime/graph.ts';
+import type { HopMode } from '#pipeline/runtime/hop.ts';
 import type { Limits } from '#pipeline/runtime/limits.ts';
 import type { OpenState } from '#pipeline/runtime/open-task.ts';
 import { openPlan } from '#pipeline/runtime/plan.ts';
@@ -23,10 +25,18 @@ export interface ShadowStream extends StreamComparison {
   readonly topic: string;
 }
 
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  readonly isFolded: boolean;
+}
+
 export interface Shadow {
   readonly processing: Processing;
   /** What was there when it started: end of each raw and fact partition. */
   readonly ends: ReadonlyMap<string, number>;
+  /** How many raw and fact records that were there are folded here, and whether all that was there is. */
+  progress(): Promise<Progress>;
   /** Resolves when everything that was there is folded, and rejects when processing cannot go on. */
   finished(onProgress: (done: number, total: number) => void): Promise<void>;
 }
@@ -47,6 +57,9 @@ export async function openShadow(options: {
   instance: string;
   hasChangelog: boolean;
   limits?: Partial<Limits>;
+  /** Which tasks run here at first; default all. */
+  owns?: (task: TaskId) => boolean;
+  hop?: HopMode;
 }): Promise<Shadow> {
   const { kafka, registryUrl, clock } = options;
   const physicalName = shadowNames(options.prefix);
@@ -70,12 +83,14 @@ export async function openShadow(options: {
     physicalName,
     lagGroup: null,
   });
+  const progress = () => progressOf(processing, ends, untilMs);
   return {
     processing,
     ends,
+    progress,
     finished: (onProgress) =>
       Promise.race([
-        untilFolded(processing, ends, untilMs, clock, onProgress),
+        untilFolded(progress, clock, onProgress),
         processing.failed.then((error) => Promise.reject(error)),
       ]),
   };
@@ -118,26 +133,34 @@ async function presentEnd(kafka: Kafka) {
   return { ends, untilMs };
 }
 
-async function untilFolded(
+async function progressOf(
   processing: Processing,
   ends: ReadonlyMap<string, number>,
   untilMs: number,
+): Promise<Progress> {
+  const total = [...ends.values()].reduce((sum, end) => sum + end, 0);
+  let done = 0;
+  for (const [name, end] of ends) {
+    const offsets = processing.tasks
+      .flatMap(({ inbounds }) => inbounds)
+      .filter(({ topic, partition }) => `${topic}/${partition}` === name)
+      .map((inbound) => inbound.resumePoint().offset);
+    done += Math.min(end, ...offsets);
+  }
+  const isPast = processing.tasks.every(({ boundMs }) => boundMs > untilMs);
+  return { done, total, isFolded: done >= total && (isPast || (await processing.isDrained())) };
+}
+
+/** Seen twice, a poll apart. */
+async function untilFolded(
+  progress: () => Promise<Progress>,
   clock: Clock,
   onProgress: (done: number, total: number) => void,
 ): Promise<void> {
-  const total = [...ends.values()].reduce((sum, end) => sum + end, 0);
   for (let seen = 0; seen < 2; ) {
     await clock.sleep(200);
-    let done = 0;
-    for (const [name, end] of ends) {
-      const offsets = processing.tasks
-        .flatMap(({ inbounds }) => inbounds)
-        .filter(({ topic, partition }) => `${topic}/${partition}` === name)
-        .map((inbound) => inbound.resumePoint().offset);
-      done += Math.min(end, ...offsets);
-    }
+    const { done, total, isFolded } = await progress();
     onProgress(done, total);
-    const isPast = processing.tasks.every(({ boundMs }) => boundMs > untilMs);
-    seen = done >= total && (isPast || (await processing.isDrained())) ? seen + 1 : 0;
+    seen = isFolded ? seen + 1 : 0;
   }
 }

@@ -9,7 +9,7 @@ import { type FoundStore, findStore, list, lookUp, type ViewedTask } from '#pipe
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { openLevelBackend } from '#pipeline/state/level.ts';
 import { graph } from '#topology/graph.ts';
-import { stateDirectory } from '#topology/main.ts';
+import { stateDirectory } from '#topology/state-directory.ts';
 import { askAdmin } from './ask-admin.ts';
 
 export interface StateSource {

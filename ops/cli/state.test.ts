@@ -10,7 +10,7 @@ import { META_KEY, storePrefix } from '#pipeline/state/task-state.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { graph } from '#topology/graph.ts';
-import { stateDirectory } from '#topology/main.ts';
+import { stateDirectory } from '#topology/state-directory.ts';
 import type { Io } from './io.ts';
 import { stateGet, stateList } from './state.ts';
 

@@ -14,7 +14,7 @@ import { locateServices } from './locate.ts';
 import { cutTo } from './printable.ts';
 import { readRecords } from './read-records.ts';
 import { recordJson, recordLine, type ShownRecord } from './record-text.ts';
-import type { SettingSources } from './settings.ts';
+import { readKafkaSecurity, type SettingSources } from './settings.ts';
 import { parseCondition } from './where.ts';
 
 export interface TapOptions {
@@ -41,6 +41,7 @@ export async function tap(options: TapOptions, io: Io = processIo): Promise<numb
   const serde = await openSerde({ registryUrl: located.registryUrl, topics: [topic] });
   const kafka = await openKafka({
     brokers: located.kafkaBrokers,
+    security: await readKafkaSecurity(options.sources),
     clientId: 'baleen-tap',
     log,
     clock: systemClock,

@@ -5,7 +5,7 @@ import { type ServiceName, type Services, startServices } from '#ops/local/servi
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { backoffMs, type Clock, systemClock } from '#pipeline/clock.ts';
 import { messageOf, printableUrl } from '#pipeline/errors.ts';
-import { createLog, type Log, type LogFields } from '#pipeline/telemetry/log.ts';
+import { createLog, type Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { openPipeline, type Pipeline } from '#topology/main.ts';
 import { createDisplay, type Display } from './display.ts';
@@ -13,7 +13,9 @@ import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { openOperators } from './operators.ts';
 import { makeReport, percentiles, type Report } from './report.ts';
 import { buildSettings, type UpOptions } from './settings.ts';
+import { showWarnings } from './show-warnings.ts';
 import { summarise } from './summarise.ts';
+import { endedAtCut } from './version-end.ts';
 import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
 /** The world's own secret: it only guards loopback. */
@@ -48,26 +50,6 @@ export async function up(options: UpOptions): Promise<number> {
   return 0;
 }
 
-/** What is degraded is said on the screen too, not in the log file alone. */
-function showWarnings(log: Log, display: Display): Log {
-  const show = (message: string, fields?: LogFields) => {
-    const error = fields?.['error'];
-    display.warn(error === undefined ? message : `${message}: ${messageOf(error)}`);
-  };
-  return {
-    ...log,
-    warn: (message, fields) => {
-      log.warn(message, fields);
-      show(message, fields);
-    },
-    error: (message, fields) => {
-      log.error(message, fields);
-      show(message, fields);
-    },
-    for: (component) => showWarnings(log.for(component), display),
-  };
-}
-
 interface Context {
   options: UpOptions;
   dataDir: string;
@@ -88,7 +70,7 @@ async function run(context: Context): Promise<void> {
     dataDir,
     isFresh: options.fresh,
     mode: options.services,
-    configured: preview.configured,
+    configured: { ...preview.configured, kafkaSecurity: preview.kafkaSecurity },
     log: log.for('services'),
     onProgress: ({ service, state, detail, elapsedMs }) => {
       display.service(service, state, detail, elapsedMs);
@@ -119,6 +101,7 @@ async function run(context: Context): Promise<void> {
   const watch = watchAlerts(display, clock);
   const pipeline = await openPipeline({
     kafkaBrokers: services.kafkaBrokers.split(','),
+    kafkaSecurity: settings.kafkaSecurity,
     registryUrl: services.registryUrl,
     dataDir,
     connectors: settings.connectors,
@@ -138,9 +121,7 @@ async function run(context: Context): Promise<void> {
     stopping.abort();
   });
   void pipeline.ended.then((epoch) => {
-    display.note(
-      `this version has ended: all its tasks are at the cut to version ${epoch}; start that one (a rolling upgrade: one process after the other)`,
-    );
+    display.note(endedAtCut(epoch));
     stopping.abort();
   });
   opened.push(() => pipeline.stop());

@@ -49,8 +49,20 @@ rootLogger.level=warn
 rootLogger.appenderRef.c.ref=C
 `;
 
+/** What makes a broker one of several; see `kafka-cluster.ts`. */
+export interface BrokerVariant {
+  /** Added to the settings below, or in their place. */
+  readonly properties?: Readonly<Record<string, string>>;
+  /** Instead of `JVM_FLAGS`. */
+  readonly jvmFlags?: readonly string[];
+  /** More arguments of the format, such as the first users. */
+  readonly formatArgs?: readonly string[];
+}
+
 /** The content of `server.properties`. */
-export function renderProperties(options: { port: number; controllerPort: number; logDir: string }): string {
+export function renderProperties(
+  options: { port: number; controllerPort: number; logDir: string } & BrokerVariant,
+): string {
   const properties: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -62,6 +74,7 @@ export function renderProperties(options: { port: number; controllerPort: number
     'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
     'log.dirs': options.logDir,
     ...BROKER_SETTINGS,
+    ...options.properties,
   };
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${escapeValue(value)}\n`)
@@ -74,12 +87,15 @@ const escapeValue = (value: string): string =>
     .replaceAll('\\', '\\\\')
     .replaceAll(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-export function kafkaPlan(options: {
-  dataDir: string;
-  cacheDir: string;
-  port: number;
-  controllerPort: number;
-}): ServicePlan {
+export function kafkaPlan(
+  options: {
+    dataDir: string;
+    cacheDir: string;
+    port: number;
+    controllerPort: number;
+  } & BrokerVariant,
+): ServicePlan {
+  const { jvmFlags = JVM_FLAGS, formatArgs = [] } = options;
   const home = join(options.dataDir, 'kafka');
   const logDir = join(home, 'data');
   const propertiesPath = join(home, 'server.properties');
@@ -91,9 +107,9 @@ export function kafkaPlan(options: {
   const format = async (java: Java, classPath: string, signal: AbortSignal): Promise<void> => {
     if (existsSync(join(logDir, 'meta.properties'))) return;
     const flags = existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`] : [];
-    const tool = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', propertiesPath];
+    const tool = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', propertiesPath, ...formatArgs];
     // A format that was interrupted is completed.
-    const args = [...JVM_FLAGS, ...flags, loggingFlag(home), '-cp', classPath, ...tool, '--ignore-formatted'];
+    const args = [...jvmFlags, ...flags, loggingFlag(home), '-cp', classPath, ...tool, '--ignore-formatted'];
     const result = await run(java.command, args, { cwd: home, signal, timeoutMs: 60_000 });
     if (result.code === 0) return;
     throw new PipelineError(
@@ -126,7 +142,7 @@ export function kafkaPlan(options: {
       const main = ['-cp', classPath, 'kafka.Kafka', propertiesPath];
       return {
         command: java.command,
-        args: [...JVM_FLAGS, sharing, loggingFlag(home), ...main],
+        args: [...jvmFlags, sharing, loggingFlag(home), ...main],
         cwd: home,
       };
     },

@@ -34,6 +34,21 @@ export async function choosePorts(dataDir: string): Promise<Ports> {
   }
 }
 
+/** So many ports that are free now. They may be taken before they are used: for tests, which say so then. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const held: Server[] = [];
+  try {
+    while (held.length < count) {
+      const server = await listen(0);
+      if (server === null) throw new Error('the operating system has no free port on 127.0.0.1');
+      held.push(server);
+    }
+    return held.map(portOf);
+  } finally {
+    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+}
+
 function readPorts(path: string): Partial<Record<PortName, number>> {
   const ports: Partial<Record<PortName, number>> = {};
   try {

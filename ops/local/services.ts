@@ -2,7 +2,9 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError, printableUrl } from '#pipeline/errors.ts';
+import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import { COMPOSE_ADDRESSES, composeRestart, composeStop, composeUp, dockerAnswers } from './docker.ts';
 import { JAVA_MINIMUM, probeJava } from './java.ts';
@@ -36,6 +38,8 @@ export interface ServiceOptions {
   /** Services that run elsewhere: only checked. `kafkaBrokers` is a list with commas. */
   readonly configured: {
     readonly kafkaBrokers?: string | undefined;
+    /** How its brokers are talked to; default: plain connections. */
+    readonly kafkaSecurity?: KafkaSecurity | undefined;
     readonly registryUrl?: string | undefined;
     readonly databaseUrl?: string | undefined;
   };
@@ -58,7 +62,8 @@ export interface Services {
   stop(): Promise<void>;
 }
 
-const CACHE_DIR = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'baleen');
+/** Jars and archives that are fetched once. */
+export const CACHE_DIR = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'baleen');
 const ALL: readonly ServiceName[] = ['kafka', 'registry', 'postgres'];
 const REACHABLE_WITHIN_MS = 10_000;
 
@@ -214,6 +219,20 @@ const CHECKS: Readonly<Record<ServiceName, (address: string, signal: AbortSignal
   postgres: checkPostgres,
 };
 
+/** Brokers that ask for TLS or a user are asked by the client itself. */
+function checkOf(service: ServiceName, { configured, log }: ServiceOptions): (typeof CHECKS)[ServiceName] {
+  const { kafkaSecurity: security } = configured;
+  if (service !== 'kafka' || security === undefined || (security.ssl === null && security.sasl === null))
+    return CHECKS[service];
+  return async (brokers) => {
+    const kafka = await openKafka({
+      ...{ brokers: brokers.split(','), clientId: 'baleen-check', log, security },
+      clock: systemClock,
+    });
+    await kafka.close();
+  };
+}
+
 const VARIABLES: Readonly<Record<ServiceName, string>> = {
   kafka: 'KAFKA_BROKERS',
   registry: 'REGISTRY_URL',
@@ -234,7 +253,7 @@ async function checkConfigured(
   for (;;) {
     signal.throwIfAborted();
     try {
-      await CHECKS[service](address, AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
+      await checkOf(service, options)(address, AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
       return report('ready', `configured, ${place}`);
     } catch (error) {
       signal.throwIfAborted();

@@ -30,6 +30,12 @@ const endOfBatch = (): never => {
 };
 
 function readVarint(cursor: Cursor): number {
+  // Most are short: lengths, and distances within a batch.
+  const first = cursor.bytes[cursor.at];
+  if (first !== undefined && first < 0x80) {
+    cursor.at++;
+    return (first >>> 1) ^ -(first & 1);
+  }
   let value = 0;
   let scale = 1;
   for (let count = 0; count < 10; count++) {
@@ -52,12 +58,34 @@ function readVarBytes(cursor: Cursor): Buffer | null {
   return cursor.bytes.subarray(start, cursor.at);
 }
 
+/** Names of headers come again and again: the text of each is made once. */
+const KNOWN_NAMES = 16;
+const knownNames: { readonly bytes: Buffer; readonly text: string }[] = [];
+
+function readName(cursor: Cursor): string {
+  const size = readVarint(cursor);
+  const start = cursor.at;
+  if (size < 0 || start + size > cursor.bytes.length) return endOfBatch();
+  cursor.at = start + size;
+  for (const { bytes, text } of knownNames) if (isAt(cursor.bytes, start, bytes, size)) return text;
+  const bytes = Buffer.from(cursor.bytes.subarray(start, cursor.at));
+  const text = bytes.toString('utf8');
+  if (knownNames.length < KNOWN_NAMES && size <= KNOWN_NAMES) knownNames.push({ bytes, text });
+  return text;
+}
+
+function isAt(bytes: Buffer, start: number, name: Buffer, size: number): boolean {
+  if (name.length !== size) return false;
+  for (let index = 0; index < size; index++) if (bytes[start + index] !== name[index]) return false;
+  return true;
+}
+
 function readHeaders(cursor: Cursor): Headers {
   const count = readVarint(cursor);
   if (count <= 0) return NO_HEADERS;
   const headers: [string, Buffer][] = [];
   for (let index = 0; index < count; index++) {
-    const name = readVarBytes(cursor)?.toString('utf8') ?? '';
+    const name = readName(cursor);
     // A null header value reads as empty: the contract knows no null there.
     headers.push([name, readVarBytes(cursor) ?? Buffer.alloc(0)]);
   }

@@ -13,12 +13,14 @@ const CODEC_ZSTD = 4;
 /** Length, attributes, time, offset, key length, value length, header count at their longest. */
 const RECORD_OVERHEAD_BYTES = 36;
 const HEADER_OVERHEAD_BYTES = 10;
+/** Of UTF-8, for one UTF-16 unit. */
+const MAX_BYTES_OF_CHAR = 3;
 
 /** Most bytes an entry can take in a batch without compression. */
 export function entryBytes(entry: Entry): number {
   let size = RECORD_OVERHEAD_BYTES + (entry.key?.length ?? 0) + (entry.value?.length ?? 0);
   for (const [name, value] of entry.headers)
-    size += HEADER_OVERHEAD_BYTES + Buffer.byteLength(name) + value.length;
+    size += HEADER_OVERHEAD_BYTES + name.length * MAX_BYTES_OF_CHAR + value.length;
   return size;
 }
 
@@ -70,27 +72,30 @@ const varBytesSize = (part: Buffer | null): number =>
 function writeVarBytes(bytes: Buffer, part: Buffer | null, at: number): number {
   if (part === null) return writeVarint(bytes, -1, at);
   const next = writeVarint(bytes, part.length, at);
-  part.copy(bytes, next);
+  bytes.set(part, next);
   return next + part.length;
 }
 
-function writeRecord(options: {
-  bytes: Buffer;
-  at: number;
-  entry: Entry;
-  index: number;
-  firstMs: number;
-}): number {
-  const { bytes, entry, index } = options;
-  const afterMs = entry.timestampMs - options.firstMs;
+/** Names are few and come again and again; those that are kept were given by this program. */
+const MAX_NAMES = 64;
+const nameBytes = new Map<string, Buffer>();
+
+function bytesOfName(name: string): Buffer {
+  const known = nameBytes.get(name);
+  if (known !== undefined) return known;
+  const bytes = Buffer.from(name);
+  if (nameBytes.size < MAX_NAMES) nameBytes.set(name, bytes);
+  return bytes;
+}
+
+/** `from`: where it begins; `index`: its place in the batch. */
+function writeRecord(bytes: Buffer, from: number, entry: Entry, index: number, firstMs: number): number {
+  const afterMs = entry.timestampMs - firstMs;
   let size =
     1 + varintBytes(afterMs) + varintBytes(index) + varBytesSize(entry.key) + varBytesSize(entry.value);
   size += varintBytes(entry.headers.length);
-  for (const [name, value] of entry.headers) {
-    const nameBytes = Buffer.byteLength(name);
-    size += varintBytes(nameBytes) + nameBytes + varBytesSize(value);
-  }
-  let at = writeVarint(bytes, size, options.at);
+  for (const [name, value] of entry.headers) size += varBytesSize(bytesOfName(name)) + varBytesSize(value);
+  let at = writeVarint(bytes, size, from);
   bytes[at++] = 0;
   at = writeVarint(bytes, afterMs, at);
   at = writeVarint(bytes, index, at);
@@ -98,8 +103,7 @@ function writeRecord(options: {
   at = writeVarBytes(bytes, entry.value, at);
   at = writeVarint(bytes, entry.headers.length, at);
   for (const [name, value] of entry.headers) {
-    at = writeVarint(bytes, Buffer.byteLength(name), at);
-    at += bytes.write(name, at);
+    at = writeVarBytes(bytes, bytesOfName(name), at);
     at = writeVarBytes(bytes, value, at);
   }
   return at;
@@ -115,7 +119,7 @@ export function encodeBatch(entries: readonly Entry[], compression: 'none' | 'zs
   let at = BATCH_HEADER_BYTES;
   let maxMs = first.timestampMs;
   for (const [index, entry] of entries.entries()) {
-    at = writeRecord({ bytes, at, entry, index, firstMs: first.timestampMs });
+    at = writeRecord(bytes, at, entry, index, first.timestampMs);
     if (entry.timestampMs > maxMs) maxMs = entry.timestampMs;
   }
   bytes = bytes.subarray(0, at);

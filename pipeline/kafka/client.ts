@@ -8,10 +8,21 @@ import { createAdmin } from './admin.ts';
 import { createCluster } from './cluster.ts';
 import { createFetcher } from './fetcher.ts';
 import { kafkajsLogCreator, loadKafkajs } from './kafkajs-internals.ts';
-import { CONNECTION_TIMEOUT_MS, openSocket, type SaslOptions } from './link.ts';
+import { CONNECTION_TIMEOUT_MS, openSocket, type SaslOptions, type TlsOptions } from './link.ts';
+import { joinGroup } from './membership.ts';
 import { createOutage } from './outage.ts';
 import { createProducer, type DriverContext } from './producer.ts';
 import type { Admin, Fetcher, Kafka, Producer } from './types.ts';
+
+/** How every connection is protected. */
+export interface KafkaSecurity {
+  /** Null: no TLS. */
+  readonly ssl: TlsOptions | null;
+  /** Null: nobody logs in. */
+  readonly sasl: SaslOptions | null;
+}
+
+const PLAIN: KafkaSecurity = { ssl: null, sasl: null };
 
 export interface KafkaOptions {
   /** `host:port` each; any of them is enough to find the others. */
@@ -20,9 +31,8 @@ export interface KafkaOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly metrics?: Metrics;
-  /** TLS with the system's certificates. */
-  readonly ssl?: boolean;
-  readonly sasl?: SaslOptions;
+  /** Default: plain connections without a user. */
+  readonly security?: KafkaSecurity;
 }
 
 /** kafkajs types each mechanism by itself. */
@@ -32,14 +42,14 @@ const saslOf = ({ mechanism, username, password }: SaslOptions): SASLOptions => 
   return { mechanism, username, password };
 };
 
-const kafkajsConfig = (options: KafkaOptions, log: Log): KafkaConfig => ({
+const kafkajsConfig = (options: KafkaOptions, { ssl, sasl }: KafkaSecurity, log: Log): KafkaConfig => ({
   clientId: options.clientId,
   brokers: [...options.brokers],
-  ssl: options.ssl ?? false,
-  ...(options.sasl === undefined ? {} : { sasl: saslOf(options.sasl) }),
+  ssl: ssl !== null,
+  ...(sasl === null ? {} : { sasl: saslOf(sasl) }),
   connectionTimeout: CONNECTION_TIMEOUT_MS,
   retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
-  socketFactory: ({ onConnect, ...target }) => openSocket(target, onConnect),
+  socketFactory: ({ onConnect, host, port }) => openSocket({ host, port, ssl }, onConnect),
   logLevel: kafkajsClient.logLevel.INFO,
   logCreator: kafkajsLogCreator(log),
 });
@@ -50,16 +60,13 @@ const kafkajsConfig = (options: KafkaOptions, log: Log): KafkaConfig => ({
  * and fetchers at once: close a producer first to wait for its acknowledgements.
  */
 export async function openKafka(options: KafkaOptions): Promise<Kafka> {
-  const { brokers, clock } = options;
+  const { brokers, clock, security = PLAIN } = options;
   const log = options.log.for('kafka');
   if (brokers.length === 0) {
     throw new PipelineError('CONFIG_INVALID', 'KAFKA_BROKERS: expected at least one host:port, found none');
   }
   const kafkajs = loadKafkajs();
-  const cluster = createCluster(
-    { kafkajs, clientId: options.clientId, log, ssl: options.ssl ?? false, sasl: options.sasl ?? null },
-    brokers,
-  );
+  const cluster = createCluster({ kafkajs, clientId: options.clientId, log, ...security }, brokers);
   try {
     await cluster.refresh([]);
   } catch (error) {
@@ -91,8 +98,13 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
       return kept(fetcher, fetcher.close);
     },
     admin: () => {
-      const admin = createAdmin({ cluster, clock, client: kafkajsConfig(options, log) });
+      const admin = createAdmin({ cluster, clock, client: kafkajsConfig(options, security, log) });
       return kept(admin, admin.close);
+    },
+    join: (groupOptions) => {
+      const membership = joinGroup(context, groupOptions);
+      closers.add(membership.leave);
+      return membership;
     },
     close: async () => {
       await Promise.all([...closers].map((close) => close()));

@@ -1,5 +1,5 @@
 /** Who leads which partition, and how to reach a node. Leaders may be stale: an answer with an error says so. */
-import { PipelineError } from '../errors.ts';
+import { messageOf, PipelineError } from '../errors.ts';
 import { brokerErrorText } from './broker-errors.ts';
 import {
   type Api,
@@ -26,7 +26,7 @@ export interface Cluster {
   offsets(topic: string): Promise<readonly OffsetRange[]>;
   /** A link of the caller's own, for long polls or batches. */
   connect(node: number, signal: AbortSignal): Promise<Link>;
-  /** A small question to a node (null: to any), over the shared link. */
+  /** A small question to a node (null: to any), over the shared link. Rejects with KAFKA_UNAVAILABLE. */
   ask(node: number | null, api: Api, body: Buffer): Promise<Buffer>;
   close(): void;
 }
@@ -144,6 +144,20 @@ export function createCluster(settings: LinkSettings, brokers: readonly string[]
     return address;
   };
 
+  /** A broken connection is an answer that did not come: whoever can wait asks again. */
+  const askNode = async (node: number, api: Api, body: Buffer): Promise<Buffer> => {
+    const address = addressOf(node);
+    try {
+      return await askAt(address, api, body);
+    } catch (error) {
+      throw new PipelineError(
+        'KAFKA_UNAVAILABLE',
+        `Kafka node ${node} at ${addressKey(address)} did not answer ${api.name}: ${messageOf(error)}; try again`,
+        { facts: { node }, cause: error },
+      );
+    }
+  };
+
   const leader = (topic: string, partition: number): number | null =>
     leaders.get(topic)?.get(partition) ?? null;
 
@@ -153,9 +167,7 @@ export function createCluster(settings: LinkSettings, brokers: readonly string[]
     const found = await Promise.all(
       [...byNode].map(async ([node, members]) => {
         if (node === null) throw noAnswer(topic, `partitions ${members.join(',')} have no leader`);
-        return listOffsetsAnswer(
-          await askAt(addressOf(node), LIST_OFFSETS, listOffsetsBody(topic, members, at)),
-        );
+        return listOffsetsAnswer(await askNode(node, LIST_OFFSETS, listOffsetsBody(topic, members, at)));
       }),
     );
     const offsets = new Map<number, number>();
@@ -194,7 +206,7 @@ export function createCluster(settings: LinkSettings, brokers: readonly string[]
         requestTimeoutMs: DATA_TIMEOUT_MS,
         signal: AbortSignal.any([signal, closing.signal]),
       }),
-    ask: (node, api, body) => (node === null ? askAny(api, body) : askAt(addressOf(node), api, body)),
+    ask: (node, api, body) => (node === null ? askAny(api, body) : askNode(node, api, body)),
     close: () => closing.abort(),
   };
 }

@@ -31,12 +31,18 @@ export interface SaslOptions {
   readonly password: string;
 }
 
+/** TLS; the certificates that are trusted, in PEM, or null for those of the system. */
+export interface TlsOptions {
+  readonly ca: string | null;
+}
+
 /** What every link of a client shares. */
 export interface LinkSettings {
   readonly kafkajs: KafkajsInternals;
   readonly clientId: string;
   readonly log: Log;
-  readonly ssl: boolean;
+  /** Null: plain connections. */
+  readonly ssl: TlsOptions | null;
   readonly sasl: SaslOptions | null;
 }
 
@@ -58,13 +64,21 @@ export interface LinkOptions {
 
 /** A socket that sends at once (kafkajs leaves Nagle on). */
 export const openSocket = (
-  options: { host: string; port: number; ssl: unknown },
+  options: NodeAddress & { ssl: TlsOptions | null },
   onConnect: () => void,
 ): Socket => {
-  const { host, port } = options;
-  const socket = options.ssl
-    ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) }, onConnect)
-    : connectTcp({ host, port }, onConnect);
+  const { host, port, ssl } = options;
+  const socket =
+    ssl === null
+      ? connectTcp({ host, port }, onConnect)
+      : connectTls(
+          {
+            ...{ host, port },
+            ...(isIP(host) === 0 ? { servername: host } : {}),
+            ...(ssl.ca === null ? {} : { ca: ssl.ca }),
+          },
+          onConnect,
+        );
   socket.setKeepAlive(true, 60_000);
   socket.setNoDelay(true);
   return socket;
@@ -83,12 +97,12 @@ export async function openLink(settings: LinkSettings, options: LinkOptions): Pr
     port,
     clientId,
     logger,
-    ssl: settings.ssl ? true : null,
+    ssl: settings.ssl === null ? null : true,
     sasl,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: options.requestTimeoutMs,
-    socketFactory: ({ onConnect, ...target }) => {
-      socket = openSocket(target, onConnect);
+    socketFactory: ({ onConnect }) => {
+      socket = openSocket({ host, port, ssl: settings.ssl }, onConnect);
       // kafkajs forgets a request for authentication when the socket breaks: without this it never ends.
       socket.once('close', () => closed.reject(new Error(`the connection to ${host}:${port} was closed`)));
       return socket;

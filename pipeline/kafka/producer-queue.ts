@@ -27,7 +27,7 @@ export interface Taken {
 }
 
 export interface ProducerQueue {
-  add(item: { topic: string; partition: number; entry: Entry; waiter: QueuedEntry['waiter'] }): QueuedEntry;
+  add(topic: string, partition: number, entry: Entry, waiter: QueuedEntry['waiter']): QueuedEntry;
   readonly isEmpty: boolean;
   /** Order of the oldest entry held; Infinity when empty. */
   oldest(): number;
@@ -46,14 +46,17 @@ export function createProducerQueue(): ProducerQueue {
   let order = 0;
 
   const queueOf = (topic: string, partition: number): PartitionQueue => {
-    const partitions = topics.get(topic) ?? [];
-    topics.set(topic, partitions);
+    let partitions = topics.get(topic);
+    if (partitions === undefined) {
+      partitions = [];
+      topics.set(topic, partitions);
+    }
     partitions[partition] ??= { topic, partition, items: [], maxBatchBytes: Number.POSITIVE_INFINITY };
     return partitions[partition];
   };
 
   return {
-    add: ({ topic, partition, entry, waiter }) => {
+    add: (topic, partition, entry, waiter) => {
       const item = { entry, bytes: entryBytes(entry), order: order++, waiter };
       const queue = queueOf(topic, partition);
       queue.items.push(item);

@@ -63,7 +63,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
 
   const add = (topic: string, partition: number, entry: Entry, waiter: QueuedEntry['waiter']): void => {
     if (failure !== null) throw failure;
-    pendingBytes += queue.add({ topic, partition, entry, waiter }).bytes;
+    pendingBytes += queue.add(topic, partition, entry, waiter).bytes;
     appended++;
     if (isRunning) return;
     isRunning = true;

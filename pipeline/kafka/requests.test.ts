@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { fetchAnswer, fetchBody } from './fetch.ts';
+import {
+  heartbeatBody,
+  joinGroupAnswer,
+  joinGroupBody,
+  leaveGroupBody,
+  placeAnswer,
+  syncGroupAnswer,
+  syncGroupBody,
+} from './group-requests.ts';
 import { metadataAnswer, metadataBody } from './metadata.ts';
 import { deleteRecordsAnswer, deleteRecordsBody } from './offset-requests.ts';
 import { outOfRangeError } from './out-of-range.ts';
@@ -37,6 +46,29 @@ describe('request bodies and answers', () => {
       ],
     });
     expect(() => produceAnswer(payload.subarray(0, 40))).toThrow(RangeError);
+  });
+
+  test('a member says its part when it joins, and the leader hears what all say', () => {
+    const asked = { group: 'g', member: '', said: 'ab', sessionTimeoutMs: 6_000, rebalanceTimeoutMs: 5_000 };
+    expect(joinGroupBody(asked)).toEqual(
+      hex('0001 67 00001770 00001388 0000 0006 62616c65656e 00000001 0005 7461736b73 00000002 6162'),
+    );
+    expect(
+      joinGroupAnswer(
+        hex('00000000 0000 00000007 0005 7461736b73 0001 6d 0001 6d 00000001 0001 6d 00000002 6162'),
+      ),
+    ).toEqual({ error: 0, generation: 7, leader: 'm', member: 'm', members: [{ id: 'm', said: 'ab' }] });
+  });
+
+  test('the leader hands out shares, and each member takes its own', () => {
+    const place = { group: 'g', generation: 7, member: 'm' };
+    expect(syncGroupBody(place, new Map([['m', 'xy']]))).toEqual(
+      hex('0001 67 00000007 0001 6d 00000001 0001 6d 00000002 7879'),
+    );
+    expect(syncGroupAnswer(hex('00000000 0000 00000002 7879'))).toEqual({ error: 0, share: 'xy' });
+    expect(heartbeatBody(place)).toEqual(hex('0001 67 00000007 0001 6d'));
+    expect(placeAnswer(hex('00000000 001b'))).toBe(27);
+    expect(leaveGroupBody(place)).toEqual(hex('0001 67 0001 6d'));
   });
 
   test('a deletion names one partition and answers with its error', () => {
@@ -123,7 +155,7 @@ describe('the queue of a producer', () => {
     const queue = createProducerQueue();
     for (const [partition, bytes] of sizes) {
       const entry = { timestampMs: 0, key: null, value: Buffer.alloc(bytes), headers: [] };
-      queue.add({ topic: 't', partition, entry, waiter: null });
+      queue.add('t', partition, entry, null);
     }
     return queue;
   };

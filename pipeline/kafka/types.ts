@@ -109,10 +109,37 @@ export interface Admin {
   close(): Promise<void>;
 }
 
+export interface GroupMember {
+  readonly id: string;
+  /** What it said when it joined. */
+  readonly said: string;
+}
+
+/** A group that only shares something out; what is said and shared is text of its members. */
+export interface GroupOptions {
+  readonly group: string;
+  /** A member that is silent for so long is counted out. */
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatMs: number;
+  /** Asked at each joining. */
+  says(): string;
+  /** By the member that leads: what each gets, by member id. */
+  share(members: readonly GroupMember[]): ReadonlyMap<string, string>;
+  /** What this member got; called after each joining. */
+  onShare(share: string): void;
+}
+
+/** Joins by itself, and again whenever it was counted out. */
+export interface Membership {
+  /** Says goodbye, so that the others need not wait; a broker that does not answer is not waited for long. */
+  leave(): Promise<void>;
+}
+
 /** A connected Kafka client: the only door to the cluster. */
 export interface Kafka {
   producer(options?: ProducerOptions): Producer;
   fetcher(handler: FetchHandler, options?: FetcherOptions): Fetcher;
   admin(): Admin;
+  join(options: GroupOptions): Membership;
   close(): Promise<void>;
 }

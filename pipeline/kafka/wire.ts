@@ -20,6 +20,8 @@ export interface WireWriter {
   int64(value: number): void;
   /** Null is written as length -1. */
   string(value: string | null): void;
+  /** With an int32 length. */
+  bytes(value: Buffer): void;
   /** A copy of what was written so far; the writer then starts anew. */
   take(): Buffer;
 }
@@ -60,6 +62,11 @@ export function createWriter(initialBytes = 256): WireWriter {
       writer.int16(size);
       const at = room(size);
       bytes.write(value, at);
+    },
+    bytes: (value) => {
+      writer.int32(value.length);
+      const at = room(value.length);
+      value.copy(bytes, at);
     },
     take: () => {
       const taken = Buffer.from(bytes.subarray(0, length));

@@ -1,4 +1,5 @@
 /** A channel is what the merge orders: one writer of one partition. A raw, fact or plan partition is one writer. */
+import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { byCodeUnits } from '#pipeline/state/byte-order.ts';
 
 /** An input record that waits for its turn. */
@@ -7,14 +8,18 @@ export interface Pending {
   readonly logTimeMs: number;
   /** Sequence of the writer; the offset on raw, fact and plan partitions. */
   readonly order: number;
-  readonly offset: number;
+  /** -1 while it is known from memory alone. */
+  offset: number;
   /** Running maximum of the partition just before this record; raw, fact and plan partitions only. */
   readonly maximumBefore: number;
-  /** Digest of the record before this one; raw, fact and plan partitions only. */
-  readonly digestBefore: number;
+  /** The record before this one, as it was read; raw, fact and plan partitions only. Null: none since the start. */
+  readonly before: KafkaRecord | null;
+  /** Chained over all records of the writer; 0 on raw, fact and plan partitions. */
   readonly digest: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  /** Header `position` of a record that came by memory; null: it came from Kafka. */
+  readonly position: Buffer | null;
 }
 
 export interface Channel {
@@ -29,8 +34,14 @@ export interface Channel {
   frontierMs: number;
   /** Last record folded. */
   folded: { sequence: number; digest: number };
-  /** Last contiguous record seen in Kafka; derived channels only. */
+  /** Last contiguous record taken, from Kafka or from memory; derived channels only, as all that follows. */
+  last: { sequence: number; digest: number };
+  /** Last contiguous record seen in Kafka; never ahead of `last`. */
   stored: { sequence: number; digest: number };
+  /** Taken from memory and not seen in Kafka yet; some may be folded. */
+  readonly unseen: Queue;
+  /** Handed over in memory, contiguous, but not next to `last` yet. */
+  readonly early: Queue;
   /** A tick that waits for the records that it covers. */
   pendingTick: { logTimeMs: number; sequence: number; sinceMs: number } | null;
   /** Highest epoch seen in Kafka; 0 before the first record, and on raw, fact and plan partitions. */
@@ -39,10 +50,15 @@ export interface Channel {
   laterFrom: number;
 }
 
+/** Bytes of key and value. */
+export const sizeOf = ({ key, value }: Pick<Pending, 'key' | 'value'>): number =>
+  (key?.length ?? 0) + (value?.length ?? 0);
+
 /** First in, first out, without shifting an array. */
 export class Queue {
   #items: (Pending | undefined)[] = [];
   #head = 0;
+  #bytes = 0;
 
   get length(): number {
     return this.#items.length - this.#head;
@@ -50,19 +66,30 @@ export class Queue {
   get first(): Pending | undefined {
     return this.#items[this.#head];
   }
+  /** Of keys and values. */
+  get bytes(): number {
+    return this.#bytes;
+  }
   push(item: Pending): void {
     this.#items.push(item);
+    this.#bytes += sizeOf(item);
   }
   shift(): Pending | undefined {
     const item = this.#items[this.#head];
     if (item === undefined) return undefined;
     this.#items[this.#head] = undefined;
     this.#head += 1;
+    this.#bytes -= sizeOf(item);
     if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
     return item;
+  }
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+    this.#bytes = 0;
   }
 }
 
@@ -74,11 +101,34 @@ export const createChannel = (topic: string, partition: number, writer: string):
   queue: new Queue(),
   frontierMs: 0,
   folded: { sequence: 0, digest: 0 },
+  last: { sequence: 0, digest: 0 },
   stored: { sequence: 0, digest: 0 },
+  unseen: new Queue(),
+  early: new Queue(),
   pendingTick: null,
   epoch: 0,
   laterFrom: Number.POSITIVE_INFINITY,
 });
+
+/** What a checkpoint keeps of a channel. */
+export interface ChannelPoint {
+  /** Last record folded. */
+  readonly sequence: number;
+  readonly digest: number;
+  /** Last of them that was seen in Kafka, where that is an earlier one: those between are compared when they are. */
+  readonly stored?: { readonly sequence: number; readonly digest: number };
+}
+
+export const channelPoint = ({ folded, stored, writer }: Channel): ChannelPoint =>
+  writer === '' || stored.sequence >= folded.sequence ? { ...folded } : { ...folded, stored: { ...stored } };
+
+/** Sets a new channel to where a checkpoint left it; null: there is none. */
+export function resumeChannel(channel: Channel, point: ChannelPoint | null): void {
+  const { sequence, digest } = point ?? { sequence: 0, digest: 0 };
+  channel.folded = { sequence, digest };
+  channel.last = { sequence, digest };
+  channel.stored = { ...(point?.stored ?? channel.folded) };
+}
 
 export const channelName = (channel: Pick<Channel, 'topic' | 'partition' | 'writer'>): string =>
   `${channel.topic}/${channel.partition}/${channel.writer}`;

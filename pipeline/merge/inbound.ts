@@ -4,7 +4,8 @@
  */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
-import { type Channel, channelName } from './channel.ts';
+import { type Channel, channelName, sizeOf } from './channel.ts';
+import { confirm, type Handed, isNextSeen, takeEarly, takeHanded } from './handover.ts';
 import { isTick, nextDigest, type Position, readPosition } from './position.ts';
 
 /** Where reading goes on after a restart. */
@@ -25,6 +26,11 @@ export interface Inbound {
   readonly waitingBytes: number;
   /** Takes one record. Throws OFFSET_GAP, SEQUENCE_GAP, STREAM_FORKED. Returns true when it was a duplicate. */
   accept(record: KafkaRecord): boolean;
+  /**
+   * Takes a record of a channel of this partition that its writer hands over in memory. False: it is left to Kafka.
+   * Throws STREAM_FORKED.
+   */
+  take(channel: Channel, record: Handed): boolean;
   /** The merge took a record out. */
   release(bytes: number): void;
   /** Every channel has a record waiting: the only state in which the partition may be paused. */
@@ -33,8 +39,6 @@ export interface Inbound {
   resumePoint(): ResumePoint;
 }
 
-const sizeOf = (record: KafkaRecord): number => (record.key?.length ?? 0) + (record.value?.length ?? 0);
-
 /** A raw, fact or plan partition: its own order is the truth, and ticks prove that time has passed. */
 export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
   const { topic, partition } = channel;
@@ -42,7 +46,10 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
   let mustVerify = resume.offset > 0 && resume.digest !== 0;
   let nextOffset = mustVerify ? resume.offset - 1 : resume.offset;
   let maximumMs = resume.maximumMs;
-  let digest = resume.digest;
+  /** The record before `nextOffset`; null: none was read yet. Its digest is wanted at checkpoints alone. */
+  let last: KafkaRecord | null = null;
+  const digestOf = (record: KafkaRecord | null): number =>
+    record === null ? resume.digest : nextDigest(0, record.timestampMs, record.key, record.value);
   let waitingBytes = 0;
   channel.frontierMs = Math.max(channel.frontierMs, maximumMs);
   return {
@@ -63,19 +70,18 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
         );
       }
       nextOffset = record.offset + 1;
-      const own = nextDigest(0, record.timestampMs, record.key, record.value);
       if (mustVerify) {
         mustVerify = false;
-        if (own === digest) return false;
+        if (digestOf(record) === resume.digest) return false;
         throw new PipelineError(
           'STREAM_FORKED',
           `${topic}/${partition}: record ${record.offset} is not the one that was folded; the topic was deleted and made anew, or cut: start with --fresh`,
         );
       }
       const maximumBefore = maximumMs;
-      const digestBefore = digest;
+      const before = last;
       maximumMs = Math.max(maximumMs, record.timestampMs);
-      digest = own;
+      last = record;
       if (channel.queue.length === 0) channel.frontierMs = maximumMs;
       if (isTick(record.headers)) return false;
       waitingBytes += sizeOf(record);
@@ -84,13 +90,15 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
         order: record.offset,
         offset: record.offset,
         maximumBefore,
-        digestBefore,
-        digest,
+        before,
+        digest: 0,
         key: record.key,
         value: record.value,
+        position: null,
       });
       return false;
     },
+    take: () => false,
     release: (bytes) => {
       waitingBytes -= bytes;
       if (channel.queue.length === 0) channel.frontierMs = maximumMs;
@@ -99,10 +107,15 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
     resumePoint: () => {
       const head = channel.queue.first;
       return head === undefined
-        ? { offset: mustVerify ? nextOffset + 1 : nextOffset, maximumMs, digest }
-        : { offset: head.offset, maximumMs: head.maximumBefore, digest: head.digestBefore };
+        ? { offset: mustVerify ? nextOffset + 1 : nextOffset, maximumMs, digest: digestOf(last) }
+        : { offset: head.offset, maximumMs: head.maximumBefore, digest: digestOf(head.before) };
     },
   };
+}
+
+function set(point: { sequence: number; digest: number }, sequence: number, digest: number): void {
+  point.sequence = sequence;
+  point.digest = digest;
 }
 
 /** A partition of a derived topic: several writers, each with dense sequences. */
@@ -115,13 +128,57 @@ export function derivedInbound(options: {
   epoch: number;
   /** Where the reader's version begins: what is earlier belongs to the version before. Default 0. */
   cutMs?: number;
+  /** Bytes that may wait here, and as many more taken from memory that Kafka has not shown. */
+  maxWaitingBytes: number;
 }): Inbound {
-  const { topic, partition, channels, epoch, cutMs = 0 } = options;
+  const { topic, partition, channels, epoch, cutMs = 0, maxWaitingBytes } = options;
   const byWriter = new Map(channels.map((channel) => [channel.writer, channel]));
   let nextOffset = options.resumeOffset;
   /** First record of a writer that only a later version knows: it must find it from here. */
   let firstOfLater: number | null = null;
   let waitingBytes = 0;
+  /** Of what came by memory and was not seen in Kafka. */
+  let handedBytes = 0;
+  /** The channel of which Kafka last showed something that had come by memory: records of a writer lie together. */
+  let recent: Channel | undefined;
+
+  /** Kafka shows the next record of a channel, which was taken already. */
+  const see = (channel: Channel, sequence: number, writtenIn: number, record: KafkaRecord): void => {
+    const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
+    const bytes = channel.unseen.bytes;
+    confirm(channel, sequence, record.offset, digest);
+    handedBytes += channel.unseen.bytes - bytes;
+    set(channel.stored, sequence, digest);
+    channel.epoch = writtenIn;
+    recent = channel;
+  };
+
+  const queue = (channel: Channel, sequence: number, digest: number, record: KafkaRecord): void => {
+    waitingBytes += sizeOf(record);
+    channel.queue.push({
+      logTimeMs: record.timestampMs,
+      order: sequence,
+      offset: record.offset,
+      maximumBefore: 0,
+      before: null,
+      digest,
+      key: record.key,
+      value: record.value,
+      position: null,
+    });
+  };
+
+  /** Takes what is handed over, or (null) what was handed over early, and keeps the sums of bytes. */
+  const takeIn = (channel: Channel, record: Handed | null): void => {
+    const { queue, unseen, early } = channel;
+    const waiting = queue.bytes;
+    const handed = unseen.bytes + early.bytes;
+    if (record === null) takeEarly(channel);
+    else takeHanded(channel, record);
+    waitingBytes += queue.bytes - waiting;
+    handedBytes += unseen.bytes + early.bytes - handed;
+  };
+
   return {
     topic,
     partition,
@@ -133,6 +190,11 @@ export function derivedInbound(options: {
     },
     accept: (record) => {
       if (record.offset < nextOffset) return true;
+      if (recent !== undefined && isNextSeen(recent, record)) {
+        nextOffset = record.offset + 1;
+        see(recent, recent.stored.sequence + 1, epoch, record);
+        return false;
+      }
       const place = `${topic}/${partition}/${record.offset}`;
       nextOffset = record.offset + 1;
       const position = readPosition(record.headers, place);
@@ -164,29 +226,28 @@ export function derivedInbound(options: {
           `${place}: ${position.writer} wrote ${position.sequence} after other bytes than are in the log; its logic is not a fold: compare with baleen replay`,
         );
       }
-      const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
-      channel.stored = { sequence: position.sequence, digest };
-      channel.epoch = position.epoch;
-      if (position.epoch > epoch) channel.laterFrom = Math.min(channel.laterFrom, position.sequence);
-      if (record.timestampMs < cutMs) {
-        // A reader that is new at the cut: the record is part of the stream, and not of what it folds.
-        channel.folded = { ...channel.stored };
-        applyPendingTick(channel);
+      if (position.sequence <= channel.last.sequence) {
+        see(channel, position.sequence, position.epoch, record);
         return false;
       }
-      waitingBytes += sizeOf(record);
-      channel.queue.push({
-        logTimeMs: record.timestampMs,
-        order: position.sequence,
-        offset: record.offset,
-        maximumBefore: 0,
-        digestBefore: 0,
-        digest,
-        key: record.key,
-        value: record.value,
-      });
+      const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
+      set(channel.stored, position.sequence, digest);
+      set(channel.last, position.sequence, digest);
+      channel.epoch = position.epoch;
+      if (position.epoch > epoch) channel.laterFrom = Math.min(channel.laterFrom, position.sequence);
+      // Of a reader that is new at the cut: the record is part of the stream, and not of what it folds.
+      if (record.timestampMs < cutMs) set(channel.folded, position.sequence, digest);
+      else queue(channel, position.sequence, digest, record);
+      if (channel.early.length > 0) takeIn(channel, null);
       applyPendingTick(channel);
       return false;
+    },
+    take: (channel, record) => {
+      if (record.epoch !== epoch || record.sequence <= channel.last.sequence) return false;
+      // Full: the writer is never made to wait. Where two tasks wait for a third, that would be a deadlock.
+      if (Math.max(waitingBytes, handedBytes) + sizeOf(record.entry) > maxWaitingBytes) return false;
+      takeIn(channel, record);
+      return true;
     },
     release: (bytes) => {
       waitingBytes -= bytes;
@@ -194,7 +255,11 @@ export function derivedInbound(options: {
     canPause: () => channels.every((channel) => channel.queue.length > 0),
     resumePoint: () => {
       let offset = firstOfLater ?? nextOffset;
-      for (const channel of channels) offset = Math.min(offset, channel.queue.first?.offset ?? offset);
+      for (const { queue } of channels) {
+        // What Kafka has not shown lies behind all that it has.
+        const head = queue.first?.offset ?? -1;
+        if (head !== -1) offset = Math.min(offset, head);
+      }
       return { offset, maximumMs: 0, digest: 0 };
     },
   };
@@ -221,7 +286,7 @@ export function acceptTick(channel: Channel, logTimeMs: number, sequence: number
 
 function applyPendingTick(channel: Channel): void {
   const tick = channel.pendingTick;
-  if (tick === null || channel.stored.sequence < tick.sequence) return;
+  if (tick === null || channel.last.sequence < tick.sequence) return;
   channel.frontierMs = Math.max(channel.frontierMs, tick.logTimeMs);
   channel.pendingTick = null;
 }
@@ -230,9 +295,27 @@ function applyPendingTick(channel: Channel): void {
 export const isTailLate = ({ pendingTick }: Channel, nowMs: number, limitMs: number): boolean =>
   pendingTick !== null && nowMs - pendingTick.sinceMs >= limitMs;
 
+/** Finds, when it is called now and then, the channels with a late tail: as above, or taken from memory and missing in Kafka. */
+export function watchTails(
+  channels: readonly Channel[],
+  limitMs: number,
+): (nowMs: number) => readonly Channel[] {
+  const waits = new Map<Channel, { readonly sequence: number; readonly sinceMs: number }>();
+  const isUnseenLate = (channel: Channel, nowMs: number): boolean => {
+    const sequence = channel.unseen.first?.order;
+    const wait = waits.get(channel);
+    if (sequence !== undefined && wait?.sequence === sequence) return nowMs - wait.sinceMs >= limitMs;
+    if (sequence === undefined) waits.delete(channel);
+    else waits.set(channel, { sequence, sinceMs: nowMs });
+    return false;
+  };
+  return (nowMs) =>
+    channels.filter((channel) => isUnseenLate(channel, nowMs) || isTailLate(channel, nowMs, limitMs));
+}
+
 /** The partition was read to its end, and what its writer says that it wrote is not there. */
 export const tailLost = (channel: Channel): PipelineError =>
   new PipelineError(
     'SEQUENCE_GAP',
-    `${channelName(channel)}: its writer says that it wrote up to ${channel.pendingTick?.sequence}, the log ends at ${channel.stored.sequence}: records are lost at the end; replay this topic`,
+    `${channelName(channel)}: its writer says that it wrote up to ${channel.pendingTick?.sequence ?? channel.last.sequence}, the log ends at ${channel.stored.sequence}: records are lost at the end; replay this topic`,
   );

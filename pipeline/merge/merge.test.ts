@@ -11,10 +11,11 @@ const pending = (logTimeMs: number, order: number): Pending => ({
   order,
   offset: order,
   maximumBefore: 0,
-  digestBefore: 0,
+  before: null,
   digest: 0,
   key: null,
   value: null,
+  position: null,
 });
 
 /** Two channels `a` and `b` of rank 0 and 1. */

@@ -19,45 +19,69 @@ export interface MergeKey {
 
 export class Merge {
   readonly channels: readonly Channel[];
-  #last: MergeKey;
-  /** Channel of the record that `next` returned last. */
-  #taken: Channel;
+  readonly #last: { logTimeMs: number; rank: number; order: number };
+  /** What `least` returned last. */
+  readonly #least: { channel: Channel; timeMs: number };
+  /** No other channel has anything before this: times of channels only rise. */
+  #secondMs = Number.NEGATIVE_INFINITY;
+  #secondRank = 0;
 
   constructor(channels: readonly Channel[], last: MergeKey) {
     const first = channels[0];
     if (first === undefined) throw new PipelineError('GRAPH_INVALID', 'a task needs at least one input');
     this.channels = channels;
-    this.#last = last;
-    this.#taken = first;
+    this.#last = { ...last };
+    this.#least = { channel: first, timeMs: 0 };
   }
 
   get lastKey(): MergeKey {
-    return this.#last;
+    return { ...this.#last };
   }
 
-  /** The channel that must speak first, the least of all heads and frontiers, and its time. */
+  /** The channel that must speak first, the least of all heads and frontiers, and its time. Holds until the next call. */
   least(): { readonly channel: Channel; readonly timeMs: number } {
-    let channel = this.#taken;
-    let timeMs = Number.POSITIVE_INFINITY;
-    for (const other of this.channels) {
-      const time = other.queue.first?.logTimeMs ?? other.frontierMs;
+    const least = this.#least;
+    const head = least.channel.queue.first;
+    // A channel with a record that is ahead of the others is followed without a look at them.
+    const isAhead =
+      head !== undefined &&
+      (head.logTimeMs < this.#secondMs ||
+        (head.logTimeMs === this.#secondMs && least.channel.rank < this.#secondRank));
+    if (isAhead) least.timeMs = head.logTimeMs;
+    else this.#compareAll();
+    return least;
+  }
+
+  #compareAll(): void {
+    const least = this.#least;
+    least.timeMs = Number.POSITIVE_INFINITY;
+    this.#secondMs = Number.POSITIVE_INFINITY;
+    this.#secondRank = Number.POSITIVE_INFINITY;
+    for (const channel of this.channels) {
+      const timeMs = timeOf(channel);
       // Channels are in order of rank, so on equal times the first one wins: a frontier (F, channel) is compared
       // as a whole. Comparing times alone is wrong within a millisecond; waiting for F > time is right but slower.
-      if (time < timeMs) {
-        channel = other;
-        timeMs = time;
+      if (timeMs < least.timeMs) {
+        this.#secondMs = least.timeMs;
+        this.#secondRank = least.channel.rank;
+        least.channel = channel;
+        least.timeMs = timeMs;
+      } else if (timeMs < this.#secondMs) {
+        this.#secondMs = timeMs;
+        this.#secondRank = channel.rank;
       }
     }
-    return { channel, timeMs };
   }
 
   /** Throws ORDER_BROKEN when the record does not come after the last one. */
   check(channel: Channel, record: Pending): void {
-    const key = { logTimeMs: record.logTimeMs, rank: channel.rank, order: record.order };
-    if (compareKeys(key, this.#last) > 0) return;
+    const last = this.#last;
+    const isAfter =
+      record.logTimeMs - last.logTimeMs || channel.rank - last.rank || record.order - last.order;
+    if (isAfter > 0) return;
     throw new PipelineError(
       'ORDER_BROKEN',
-      `${channelName(channel)}: record ${record.order} at ${record.logTimeMs} comes after ${this.#last.logTimeMs} was folded; a tick was early or the state is not of this log: restart with --fresh`,
+      `${channelName(channel)}: record ${record.order} at ${record.logTimeMs} comes after ${last.logTimeMs} was folded; a tick was early or the state is not of this log: restart with --fresh`,
     );
   }
 
@@ -65,9 +89,11 @@ export class Merge {
   take(channel: Channel, record: Pending): void {
     channel.queue.shift();
     channel.frontierMs = Math.max(channel.frontierMs, record.logTimeMs);
-    channel.folded = { sequence: record.order, digest: record.digest };
-    this.#last = { logTimeMs: record.logTimeMs, rank: channel.rank, order: record.order };
-    this.#taken = channel;
+    channel.folded.sequence = record.order;
+    channel.folded.digest = record.digest;
+    this.#last.logTimeMs = record.logTimeMs;
+    this.#last.rank = channel.rank;
+    this.#last.order = record.order;
   }
 
   /** What the earliest waiting record waits for; null when nothing waits. */
@@ -86,7 +112,7 @@ export class Merge {
   bound(): number {
     let bound = Number.POSITIVE_INFINITY;
     for (const channel of this.channels) {
-      bound = Math.min(bound, channel.queue.first?.logTimeMs ?? channel.frontierMs);
+      bound = Math.min(bound, timeOf(channel));
     }
     return bound;
   }
@@ -97,5 +123,5 @@ export class Merge {
   }
 }
 
-const compareKeys = (a: MergeKey, b: MergeKey): number =>
-  a.logTimeMs - b.logTimeMs || a.rank - b.rank || a.order - b.order;
+/** Of its head; without one, of what it has promised. */
+const timeOf = ({ queue, frontierMs }: Channel): number => queue.first?.logTimeMs ?? frontierMs;

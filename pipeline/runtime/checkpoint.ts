@@ -1,6 +1,7 @@
 /** A checkpoint binds everything, and its order is here, top to bottom (engine rules, section 8). */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Producer } from '#pipeline/kafka/types.ts';
+import type { ChannelPoint } from '#pipeline/merge/channel.ts';
 import type { ResumePoint } from '#pipeline/merge/inbound.ts';
 import type { MergeKey } from '#pipeline/merge/merge.ts';
 import type { WriteOperation } from '#pipeline/state/backend.ts';
@@ -24,7 +25,7 @@ export interface CheckpointContents {
   /** Where reading goes on: at the first record that is not folded, with what was true just before it. */
   readonly inputs: Readonly<Record<string, ResumePoint>>;
   /** Last record folded of each channel. */
-  readonly channels: Readonly<Record<string, { readonly sequence: number; readonly digest: number }>>;
+  readonly channels: Readonly<Record<string, ChannelPoint>>;
   /** Last record written to each destination. */
   readonly destinations: Readonly<Record<string, Readonly<Destination>>>;
   /** Processor -> greatest event time seen. */
@@ -68,7 +69,8 @@ export function* checkpoint(task: Task, log: ChangelogWriter): Generator<Checkpo
   const contents = task.contents();
   const captured = task.state.capture();
   const meta = JSON.stringify(contents);
-  // 2. All outputs up to that step are in Kafka. Without this a restart would go on after records that nobody has.
+  // 2. All outputs up to that step are in Kafka. Without this a restart would go on after records that nobody has. So is
+  // all that was taken from memory by then: its writers are of this process and had given it to the same producer.
   yield { name: 'outputs', wait: 'acknowledged' };
   const operations = captured.operations(meta);
   // 3. The changelog before the local state: the other way round leaves a step that no other machine can restore.

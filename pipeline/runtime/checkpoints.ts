@@ -9,7 +9,7 @@ import { type ChangelogWriter, checkpoint } from './checkpoint.ts';
 import { commitLag } from './lag.ts';
 import type { Limits } from './limits.ts';
 import { writeSnapshot } from './snapshot.ts';
-import type { Ended, Task } from './task.ts';
+import type { Task } from './task.ts';
 
 /** A task with where its state rests. */
 export interface KeptTask {
@@ -18,7 +18,12 @@ export interface KeptTask {
   readonly log: ChangelogWriter;
 }
 
+/** It came to the cut where the next version begins, and its state there is safe. */
+export const isAtCut = ({ task, log }: KeptTask): boolean =>
+  task.ended !== null && log.lastStep === task.step;
+
 export interface CheckpointsOptions {
+  /** Those that run at present. */
   readonly kept: readonly KeptTask[];
   readonly kafka: Kafka;
   readonly producer: Producer;
@@ -29,8 +34,8 @@ export interface CheckpointsOptions {
   readonly lagGroup: string | null;
   readonly everyMs: number;
   readonly limits: Limits;
-  /** Every task has come to the cut, and its state there is safe. Called once. */
-  readonly onEnded: (end: Ended) => void;
+  /** After each round of checkpoints. */
+  readonly afterRound: () => void;
   /** Ends processing. */
   readonly fail: (error: unknown) => void;
 }
@@ -44,6 +49,8 @@ export interface CommittedStep {
 
 export interface Checkpoints {
   last(task: KeptTask): CommittedStep;
+  /** One more of a task that is leaving, and none of it afterwards. It must not fold meanwhile. */
+  leave(one: KeptTask): Promise<void>;
   /** Ends the cadence; with `last` takes one more of each task. */
   stop(last: boolean): Promise<void>;
 }
@@ -51,8 +58,17 @@ export interface Checkpoints {
 export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
   const { kept, kafka, clock, log, metrics, physicalName } = options;
   const stopping = new AbortController();
-  const snapshotSizes = new Map<Task, number>();
-  const committedAtMs = new Map<KeptTask, number>();
+  const snapshotSizes = new WeakMap<Task, number>();
+  const committedAtMs = new WeakMap<KeptTask, number>();
+  const left = new WeakSet<KeptTask>();
+  let busy: Promise<unknown> = Promise.resolve();
+
+  /** One task after the other, whoever asks. */
+  const alone = (work: () => Promise<void>): Promise<void> => {
+    const done = busy.then(work);
+    busy = done.catch(() => {});
+    return done;
+  };
 
   const take = async (one: KeptTask): Promise<void> => {
     const { subTopology: subtopology } = one.task.id;
@@ -99,23 +115,17 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
     snapshotSizes.set(one.task, size);
   };
 
-  let isEnded = false;
-  const lookForEnd = (): void => {
-    const [first] = kept;
-    const isSafe = kept.every(({ task, log: { lastStep } }) => task.ended !== null && lastStep === task.step);
-    if (isEnded || !isSafe || first === undefined || first.task.ended === null) return;
-    isEnded = true;
-    options.onEnded(first.task.ended);
-  };
-
   const round = async (): Promise<void> => {
-    for (const one of kept) {
-      await take(one);
-      await snapshot(one);
+    for (const one of [...kept]) {
+      await alone(async () => {
+        if (left.has(one)) return;
+        await take(one);
+        await snapshot(one);
+      });
     }
     const tasks = kept.map(({ task }) => task);
-    await checkTails(kafka, tasks, physicalName);
-    lookForEnd();
+    await checkTails(options, tasks);
+    options.afterRound();
     if (options.lagGroup === null) return;
     await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
       log.debug('lag not shown', { error }),
@@ -131,30 +141,38 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
 
   return {
     last: (one) => ({ step: one.log.lastStep, atMs: committedAtMs.get(one) ?? null }),
+    leave: (one) =>
+      alone(async () => {
+        if (left.has(one)) return;
+        await take(one);
+        left.add(one);
+      }),
     stop: async (last) => {
       stopping.abort();
       await running;
-      if (last) for (const one of kept) await take(one);
+      if (last) for (const one of [...kept]) await alone(() => take(one));
     },
   };
 }
 
 /** Throws SEQUENCE_GAP when a late tail is not late but lost: the partition was read to its end without it. */
 async function checkTails(
-  kafka: Kafka,
+  { kafka, producer, physicalName }: Pick<CheckpointsOptions, 'kafka' | 'producer' | 'physicalName'>,
   tasks: readonly Task[],
-  physicalName: (topic: string) => string,
 ): Promise<void> {
   for (const task of tasks) {
     for (const channel of task.lateTails()) {
-      const { topic, partition } = channel;
+      const { topic, partition, unseen } = channel;
+      const missing = unseen.first;
+      // What came by memory may still be on its way there.
+      if (missing !== undefined) await producer.acknowledged();
       const admin = kafka.admin();
       const ends = await admin.offsets(physicalName(topic)).finally(() => admin.close());
       const end = ends.find((range) => range.partition === partition)?.end ?? 0;
       const inbound = task.inbounds.find((one) => one.topic === topic && one.partition === partition);
-      // Asked for after the tick was seen: what it covers lies before this end.
-      if (channel.pendingTick !== null && inbound !== undefined && inbound.nextOffset >= end)
-        throw tailLost(channel);
+      // Asked for after the tick was seen, or the record acknowledged: what it covers lies before this end.
+      const isMissing = channel.pendingTick !== null || (missing !== undefined && unseen.first === missing);
+      if (isMissing && inbound !== undefined && inbound.nextOffset >= end) throw tailLost(channel);
     }
   }
 }

@@ -14,7 +14,7 @@ import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { DeadLetter } from '#schemas/dead-letter.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { GraphNode, TaskId } from './graph.ts';
-import type { Outputs } from './outputs.ts';
+import type { Outputs, Placed } from './outputs.ts';
 import { ProcessorRuntime } from './processor-runtime.ts';
 
 export interface FoldInput {
@@ -120,8 +120,7 @@ export function createFold(options: {
 
   /** Writes what a handler did, and hands it on. */
   const forward = (runtime: ProcessorRuntime, origin: string, key: string, logTimeMs: number): void => {
-    const { definition, place } = runtime;
-    const { emitted, rejections, duplicates } = runtime.take();
+    const { definition, place, emitted, rejections, duplicates } = runtime;
     if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: definition.name }, duplicates);
     for (const { part, ...rejection } of rejections) {
       putAside(
@@ -130,23 +129,21 @@ export function createFold(options: {
         logTimeMs,
       );
     }
-    for (const { topic, key: outputKey, value, bytes } of emitted) {
-      const written = outputs.write({ topic, key: outputKey, value: bytes, logTimeMs });
-      if (definition.keepsKey && topic.partitions === node.partitions) checkKept(definition.name, written);
-      metrics.add('produced_records_total', { topic: topic.name });
+    for (const { topic, key: outputKey, keyText, value, bytes } of emitted) {
+      const placed = outputs.write({ topic, key: outputKey, value: bytes, logTimeMs });
+      if (definition.keepsKey && topic.partitions === node.partitions) checkKept(definition.name, placed);
       const steps = stepsOf.get(topic.name);
       if (steps === undefined) continue;
-      const next = { topic, key: outputKey, value: bytes, logTimeMs, place: written };
-      for (const step of steps) process(step, next, value);
+      const next = { topic, key: outputKey, value: bytes, logTimeMs, place: outputs.placeOf(placed) };
+      for (const step of steps) process(step, next, keyText, value);
     }
   };
 
-  /** `written`: topic/partition/writer:sequence. */
-  const checkKept = (processor: string, written: string): void => {
-    if (written.split('/')[1] === String(task.partition)) return;
+  const checkKept = (processor: string, placed: Placed): void => {
+    if (placed.partition === task.partition) return;
     throw new PipelineError(
       'INVARIANT_BROKEN',
-      `${processor}: declares that it keeps keys, but ${written} is of another partition than ${task.partition}; declare keepsKey: false, or emit the key of the input`,
+      `${processor}: declares that it keeps keys, but ${outputs.placeOf(placed)} is of another partition than ${task.partition}; declare keepsKey: false, or emit the key of the input`,
     );
   };
 
@@ -154,7 +151,7 @@ export function createFold(options: {
     const { definition, instances, context } = runtime;
     const { store, key, atMs } = timer;
     const mark = state.mark();
-    runtime.begin(`${definition.name}/${store}/${key}@${atMs}`, logTimeMs);
+    runtime.begin(`${definition.name}/${store}/${key}@${atMs}`, logTimeMs, null, key);
     try {
       const instance = instances.get(store);
       if (instance?.fired !== undefined) instance.fired(timer);
@@ -162,7 +159,6 @@ export function createFold(options: {
     } catch (error) {
       state.rollback(mark);
       const kind = runtime.hasFailedOutput ? 'output' : 'logic';
-      runtime.take();
       const input = { key: Buffer.from(key), value: null, logTimeMs, place: runtime.place };
       fail(error, kind, [{ runtime } as Step], {
         ...input,
@@ -190,17 +186,16 @@ export function createFold(options: {
     }
   };
 
-  const process = (step: Step, input: FoldInput, value: unknown): void => {
+  const process = (step: Step, input: FoldInput, key: string, value: unknown): void => {
     const { runtime, input: declared } = step;
     const { logTimeMs, place } = input;
-    const key = input.key?.toString() ?? '';
     let mark = state.mark();
-    runtime.begin(place, logTimeMs);
+    runtime.begin(place, logTimeMs, input.key, key);
     try {
       const eventTimeMs = eventTimeOf(declared, value, logTimeMs);
       if (declared.mode === 'keyed') {
         checkAhead(declared, eventTimeMs, logTimeMs);
-        if (advance(runtime, eventTimeMs, logTimeMs)) runtime.begin(place, logTimeMs);
+        if (advance(runtime, eventTimeMs, logTimeMs)) runtime.begin(place, logTimeMs, input.key, key);
         mark = state.mark();
       }
       const record = { key, value, logTimeMs, eventTimeMs, place };
@@ -210,7 +205,6 @@ export function createFold(options: {
       if (error instanceof FoldFailure) throw error;
       state.rollback(mark);
       const kind = runtime.hasFailedOutput ? 'output' : 'logic';
-      runtime.take();
       fail(error, kind, [step], { ...input, origin: input.topic.name, component: runtime.definition.name });
       return;
     }
@@ -230,7 +224,8 @@ export function createFold(options: {
           return;
         }
       }
-      for (const step of steps) process(step, input, value);
+      const key = input.key?.toString() ?? '';
+      for (const step of steps) process(step, input, key, value);
     },
     timer: (timer, logTimeMs) => {
       const runtime = runtimes.get(timer.processor);

@@ -8,10 +8,10 @@ function open(maxWaitingBytes = 1_000_000) {
   const world = createTaskWorld([relay()]);
   const [one, copy] = [world.start(), world.start()];
   const inputs = createInputs({
-    tasks: [one.task, copy.task],
     physicalName: (name) => `test-${name}`,
     maxWaitingBytes,
   });
+  for (const { task } of [one, copy]) inputs.add(task);
   const calls: string[] = [];
   const balance = (): readonly string[] => {
     calls.length = 0;
@@ -62,6 +62,32 @@ describe('the inputs of a process', () => {
     // Both still have some: half of the bound, and it goes on.
     for (const run of [one, copy]) run.work(6);
     expect(balance()).toEqual(['resume test-raw/0']);
+  });
+
+  test('go on where they are for a reader that is as far, and go back for one that is behind', () => {
+    const { world, one, inputs } = open();
+    for (const id of ['a', 'b', 'c']) world.write(raw, 100, { id, ...NONE });
+    inputs.take('test-raw', 0, world.records(raw), 3);
+    const ahead = world.start();
+    for (const topic of [raw, plan, side]) ahead.task.accept(topic.name, 0, world.records(topic));
+    expect(inputs.add(ahead.task)).toEqual([]);
+    const behind = world.start();
+    expect(inputs.add(behind.task)).toEqual([{ physical: 'test-raw', partition: 0, offset: 0 }]);
+    inputs.take('test-raw', 0, world.records(raw), 3);
+    expect([one.task.waiting, ahead.task.waiting, behind.task.waiting]).toEqual([3, 3, 3]);
+  });
+
+  test('end with their last reader', () => {
+    const { world, one, copy, inputs } = open();
+    expect(inputs.remove(one.task)).toEqual([]);
+    expect(inputs.remove(copy.task).map(({ physical }) => physical)).toEqual([
+      'test-plan',
+      'test-raw',
+      'test-side',
+    ]);
+    expect(inputs.all).toEqual([]);
+    world.write(raw, 100, { id: 'a', ...NONE });
+    expect(inputs.take('test-raw', 0, world.records(raw), 1)).toBe(false);
   });
 
   test('are not held back from a reader that has nothing left, however much another has', () => {

@@ -14,8 +14,19 @@ export interface Input {
   endOffset: number;
 }
 
+/** Where a partition is to be fetched from. */
+export interface FetchFrom {
+  readonly physical: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 export interface Inputs {
   readonly all: readonly Input[];
+  /** A task reads from now on. Returns what must be fetched from there: new partitions, and those that it needs from further back. */
+  add(task: Task): readonly FetchFrom[];
+  /** It reads no more. Returns the partitions that nobody reads now. */
+  remove(task: Task): readonly Input[];
   /** Hands records to all readers. False when nobody reads the partition. */
   take(physical: string, partition: number, records: readonly KafkaRecord[], endOffset?: number): boolean;
   /** Records that the task has not folded yet, as far as was seen; ticks count until they are read. */
@@ -24,51 +35,78 @@ export interface Inputs {
   balance(fetcher: Pick<Fetcher, 'pause' | 'resume'>): void;
 }
 
+interface OpenInput extends Input {
+  readers: { readonly task: Task; readonly inbound: Inbound }[];
+  /** Everything before it was handed over. */
+  takenOffset: number;
+}
+
 export function createInputs(options: {
-  tasks: readonly Task[];
   physicalName: (topic: string) => string;
   /** Bytes that may wait in one partition before its fetching is paused. */
   maxWaitingBytes: number;
 }): Inputs {
-  const { tasks, physicalName, maxWaitingBytes } = options;
-  const byName = new Map<string, Input & { readonly readers: { task: Task; inbound: Inbound }[] }>();
-  for (const task of tasks) {
-    for (const inbound of task.inbounds) {
-      const { topic, partition } = inbound;
-      const physical = physicalName(topic);
-      const name = `${physical}/${partition}`;
-      const input = byName.get(name) ?? {
-        topic,
-        physical,
-        partition,
-        readers: [],
-        isPaused: false,
-        endOffset: 0,
-      };
-      input.readers.push({ task, inbound });
-      byName.set(name, input);
+  const { physicalName, maxWaitingBytes } = options;
+  const byName = new Map<string, OpenInput>();
+
+  const read = (task: Task, inbound: Inbound): FetchFrom | null => {
+    const { topic, partition, nextOffset } = inbound;
+    const physical = physicalName(topic);
+    const name = `${physical}/${partition}`;
+    const known = byName.get(name);
+    if (known !== undefined && nextOffset >= known.takenOffset) {
+      known.readers.push({ task, inbound });
+      return null;
     }
-  }
-  const all = [...byName.values()];
+    // Somebody who is behind brings the whole partition back: the others drop what they have.
+    const input: OpenInput = {
+      topic,
+      physical,
+      partition,
+      readers: [...(known?.readers ?? []), { task, inbound }],
+      isPaused: false,
+      endOffset: known?.endOffset ?? 0,
+      takenOffset: nextOffset,
+    };
+    byName.set(name, input);
+    return { physical, partition, offset: nextOffset };
+  };
+
   return {
-    all,
+    get all() {
+      return [...byName.values()];
+    },
+    add: (task) => task.inbounds.map((inbound) => read(task, inbound)).filter((from) => from !== null),
+    remove: (task) => {
+      const unread: Input[] = [];
+      for (const [name, input] of byName) {
+        if (input.readers.every((reader) => reader.task !== task)) continue;
+        input.readers = input.readers.filter((reader) => reader.task !== task);
+        if (input.readers.length > 0) continue;
+        byName.delete(name);
+        unread.push(input);
+      }
+      return unread;
+    },
     take: (physical, partition, records, endOffset = 0) => {
       const input = byName.get(`${physical}/${partition}`);
       if (input === undefined) return false;
       input.endOffset = Math.max(input.endOffset, endOffset);
-      for (const { task } of input.readers) task.accept(input.topic, partition, records);
+      input.takenOffset = (records.at(-1)?.offset ?? input.takenOffset - 1) + 1;
+      for (const { task, inbound } of input.readers)
+        task.accept(input.topic, partition, unseen(records, inbound.nextOffset));
       return true;
     },
     lag: (task) => {
       let lag = task.waiting;
-      for (const { readers, endOffset } of all) {
+      for (const { readers, endOffset } of byName.values()) {
         for (const { task: reader, inbound } of readers)
           if (reader === task) lag += Math.max(0, endOffset - inbound.nextOffset);
       }
       return lag;
     },
     balance: (fetcher) => {
-      for (const input of all) {
+      for (const input of byName.values()) {
         const limit = input.isPaused ? maxWaitingBytes / 2 : maxWaitingBytes;
         // Pausing a partition whose needed writer lies behind others would be a deadlock (engine rules, section 6).
         const mustPause =
@@ -82,3 +120,9 @@ export function createInputs(options: {
     },
   };
 }
+
+/** What one reader has while another is brought up is no duplicate in the log. */
+const unseen = (records: readonly KafkaRecord[], nextOffset: number): readonly KafkaRecord[] =>
+  (records[0]?.offset ?? nextOffset) >= nextOffset
+    ? records
+    : records.filter(({ offset }) => offset >= nextOffset);

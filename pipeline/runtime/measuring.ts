@@ -58,14 +58,17 @@ export function measureLatency(options: {
   readonly clock: Pick<Clock, 'nowMs'>;
 }): () => void {
   const { tasks, producer, metrics, clock } = options;
-  const steps = new Map(tasks.map((task) => [task, task.step]));
+  const steps = new WeakMap<Task, number>();
   let isUnderWay = false;
   return () => {
     if (isUnderWay) return;
     const moved: { readonly subtopology: string; readonly logTimeMs: number }[] = [];
     for (const task of tasks) {
-      if (steps.get(task) === task.step) continue;
+      const before = steps.get(task);
+      if (before === task.step) continue;
       steps.set(task, task.step);
+      // Opened just now: what it did before was measured elsewhere.
+      if (before === undefined) continue;
       moved.push({ subtopology: task.id.subTopology, logTimeMs: task.logTimeMs });
     }
     if (moved.length === 0) return;

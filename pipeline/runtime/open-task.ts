@@ -3,6 +3,8 @@ import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import { crossCuts, knownFingerprints, standingOf } from '#pipeline/plan/beginning.ts';
+import { readDecisions } from '#pipeline/plan/decisions.ts';
+import { versionsOf } from '#pipeline/plan/versions.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { loadState, META_KEY } from '#pipeline/state/task-state.ts';
@@ -24,7 +26,7 @@ export interface TaskRestore extends RestoreProgress {
   readonly isDone: boolean;
 }
 
-export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalName' | 'limits'> {
+export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalName' | 'limits' | 'hop'> {
   readonly kafka: Kafka;
   readonly graph: Graph;
   readonly genesis: Genesis;
@@ -35,23 +37,32 @@ export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalNa
   readonly instance: string;
   readonly hasChangelog?: boolean;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
-  /** Gives up waiting for the version before. */
-  readonly signal?: AbortSignal;
 }
 
-/** How often is looked whether the version before has come to the cut. */
-const CUT_POLL_MS = 500;
+/**
+ * A task, or what its state says about it: `early`, the version before has not brought it to the cut where this one begins:
+ * try again later; `over`, a later version has gone on from it, and nothing is left to do for this one.
+ */
+export type Opened = KeptTask | 'early' | 'over';
 
 /**
- * Waits until its state is at the cut where this version begins. Null: the state is at a later version, and nothing is
- * left to do for this one. Throws CUT_NOT_REACHED where there is no changelog through which it could come, and the reason
- * of the signal when that gives up.
+ * `instance` is that of this opening: a task that left and came back begins its changelog groups anew. Throws
+ * CUT_NOT_REACHED where there is no changelog through which an early state could come to the cut.
  */
-export async function openTask(
-  options: OpenTaskOptions,
-  id: TaskId,
-  producer: Producer,
-): Promise<KeptTask | null> {
+export async function openTask(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<Opened> {
+  const { genesis, graph } = options;
+  try {
+    return await openAnyhow(options, id, producer);
+  } catch (error) {
+    if (!isPipelineError(error, 'FINGERPRINT_CHANGED') || genesis.versions === undefined) throw error;
+    // Decided since this process started, perhaps: the plan as it is now must know the version of this state.
+    const versions = versionsOf(await readDecisions({ ...options, topic: graph.planTopic }));
+    return openAnyhow({ ...options, genesis: { ...genesis, versions } }, id, producer);
+  }
+}
+
+/** Even where the folder is damaged. */
+async function openAnyhow(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<Opened> {
   let backend: StateBackend | null = null;
   try {
     backend = await options.openState(id);
@@ -78,16 +89,21 @@ async function openOver(
   options: OpenTaskOptions,
   id: TaskId,
   producer: Producer,
-): Promise<KeptTask | null> {
-  const { graph, physicalName, instance } = options;
+): Promise<Opened> {
+  const { graph, genesis, physicalName, instance } = options;
   const node = graph.nodes.find(({ name }) => name === id.subTopology);
   if (node === undefined) throw new PipelineError('INVARIANT_BROKEN', `no sub-topology ${id.subTopology}`);
   const topic = options.hasChangelog === false ? null : physicalName(node.changelogTopic);
-  const standing = await bringToBeginning(backend, options, id, topic);
-  if (standing === 'over') {
+  if (topic !== null) await restoreMeasured(backend, options, id, topic);
+  const saved = readCheckpoint(backend.get(META_KEY), ...knownFingerprints(genesis));
+  const standing = standingOf(saved, genesis, id.subTopology);
+  if (standing === 'early' && topic === null)
+    throw notAtCut(writerName(id.subTopology, id.partition), genesis.epoch);
+  if (standing !== 'ready') {
     await backend.close();
-    return null;
+    return standing;
   }
+  if (saved !== null) await crossCuts(backend, genesis, saved.epoch, genesis.epoch);
   const task = createTask({ ...options, id, node, producer, backend, maxRecordBytes: MAX_RECORD_BYTES });
   await loadState(task.state, backend);
   return {
@@ -103,32 +119,6 @@ async function openOver(
       maxRecordChars: options.limits.changelogRecordChars,
     },
   };
-}
-
-/** Its state as this version begins with it, or `over`. */
-async function bringToBeginning(
-  backend: StateBackend,
-  options: OpenTaskOptions,
-  id: TaskId,
-  topic: string | null,
-): Promise<'ready' | 'over'> {
-  const { genesis, clock, log, signal } = options;
-  const task = writerName(id.subTopology, id.partition);
-  for (let attempt = 0; ; attempt += 1) {
-    if (topic !== null) await restoreMeasured(backend, options, id, topic);
-    const saved = readCheckpoint(backend.get(META_KEY), ...knownFingerprints(genesis));
-    const standing = standingOf(saved, genesis, id.subTopology);
-    if (standing === 'ready' && saved !== null) await crossCuts(backend, genesis, saved.epoch, genesis.epoch);
-    if (standing !== 'early') return standing;
-    if (topic === null) throw notAtCut(task, genesis.epoch);
-    signal?.throwIfAborted();
-    if (attempt === 0)
-      log.warn('waits for the version before, which has not come to the cut; keep it running', {
-        task,
-        epoch: genesis.epoch - 1,
-      });
-    await clock.sleep(CUT_POLL_MS, signal);
-  }
 }
 
 const notAtCut = (task: string, epoch: number): PipelineError =>

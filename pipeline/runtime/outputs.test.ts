@@ -18,7 +18,7 @@ function open(destinations: ReadonlyMap<string, Destination> = new Map()) {
     physicalName: (topic) => `test-${topic}`,
   });
   const write = (topic: Topic, text: string): string =>
-    outputs.write({ topic, key: Buffer.from('k'), value: Buffer.from(text), logTimeMs: 7 });
+    outputs.placeOf(outputs.write({ topic, key: Buffer.from('k'), value: Buffer.from(text), logTimeMs: 7 }));
   const positions = (): string[] =>
     appended.map(({ topic, headers }) => `${topic} ${headers[0]?.[0]}=${headers[0]?.[1]}`);
   return { outputs, appended, write, positions };

@@ -37,11 +37,17 @@ export interface PlanOptions {
   readonly fromGenesis?: boolean;
 }
 
+/** A genesis as it stands in the plan. */
+export interface FoundGenesis extends Genesis {
+  /** Tells one beginning from another, as after topics were made anew; the same for all versions. */
+  readonly name: string;
+}
+
 /**
  * Reads the plan, or writes the genesis when it is empty. When two processes write it at once, the first one in the
  * log holds for both. Throws FINGERPRINT_CHANGED when this version is none of the plan's.
  */
-export async function openPlan(options: PlanOptions): Promise<Genesis> {
+export async function openPlan(options: PlanOptions): Promise<FoundGenesis> {
   const { topic, fingerprint } = options;
   let versions = versionsOf(await readDecisions(options));
   if (versions.length === 0) {
@@ -63,7 +69,8 @@ export async function openPlan(options: PlanOptions): Promise<Genesis> {
     );
   }
   const { epoch } = own;
-  const base = { fingerprint, epoch, startOffsets: first.startOffsets };
+  const name = `${first.fingerprint} ${first.atMs}`;
+  const base = { name, fingerprint, epoch, startOffsets: first.startOffsets };
   return options.fromGenesis === true ? base : { ...base, versions };
 }
 

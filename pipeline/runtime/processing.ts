@@ -2,24 +2,28 @@
 import { join } from 'node:path';
 import type { Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import type { Kafka } from '#pipeline/kafka/types.ts';
+import { writerName } from '#pipeline/merge/position.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { Layer } from '#schemas/topics.ts';
-import { type CommittedStep, type KeptTask, startCheckpoints } from './checkpoints.ts';
+import { createAssignment } from './assigning.ts';
+import { type CommittedStep, isAtCut, type KeptTask, startCheckpoints } from './checkpoints.ts';
+import { createControl } from './control.ts';
 import type { Graph, TaskId } from './graph.ts';
+import { createHop, type HopMode } from './hop.ts';
 import { createInputs, type Input } from './inputs.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { measureLatency, measureTasks } from './measuring.ts';
 import { type OpenState, openTask, type TaskRestore } from './open-task.ts';
-import { readControlTick } from './outputs.ts';
 import type { Genesis } from './plan.ts';
 import type { Task } from './task.ts';
 import { createTicker } from './ticker.ts';
 import { startTurns } from './turns.ts';
 import { type TaskWait, watchWaits } from './waits.ts';
+import { createWishes, waitOnOthers } from './wishes.ts';
 
 export interface ProcessingOptions {
   readonly kafka: Kafka;
@@ -31,7 +35,7 @@ export interface ProcessingOptions {
   readonly metrics: Metrics;
   readonly physicalName: (topic: string) => string;
   readonly openState: OpenState;
-  /** Which tasks run here; default all. */
+  /** Which tasks run here at first; default all. */
   readonly owns?: (task: TaskId) => boolean;
   /** Name of this start of this process, unique for ever: it tells changelog groups of copies apart. */
   readonly instance: string;
@@ -41,6 +45,8 @@ export interface ProcessingOptions {
   readonly lagGroup: string | null;
   readonly checkpointMs?: number;
   readonly tickIntervalMs?: number;
+  /** Whether records go from task to task in memory too, ahead of Kafka; default `on`. Never changes what comes out. */
+  readonly hop?: HopMode;
   /** How work is cut into pieces; default `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
@@ -49,11 +55,21 @@ export interface ProcessingOptions {
 }
 
 export interface Processing {
+  /** Those that run here now. */
   readonly tasks: readonly Task[];
   /** Settles when processing cannot go on; never when it is stopped. */
   readonly failed: Promise<Error>;
-  /** Settles when every task here is at the cut where the next version begins, and its state there is safe: its epoch. */
+  /**
+   * Settles when every task here is at the cut where the next version begins, and its state there is safe: its epoch. Of
+   * no tasks nothing is known: a process of a group that has none is given those of the others as they end.
+   */
   readonly ended: Promise<number>;
+  /**
+   * Which tasks run here from now on. Those that go take a last checkpoint and are closed, those that come take their state
+   * (what their folder lacks) and join, some as soon as the version before has brought them to the cut; the others fold
+   * meanwhile. Resolves when it is so, or when a later call has taken its place. What fails ends processing.
+   */
+  assign(wanted: readonly TaskId[]): Promise<void>;
   /** Everything in the topics is folded and what came of it is acknowledged. */
   isDrained(): Promise<boolean>;
   /** Records in the input topics that are not folded yet, as far as was seen. */
@@ -74,45 +90,34 @@ export interface Processing {
 const RECENT_TICKS = 100;
 
 export async function startProcessing(options: ProcessingOptions): Promise<Processing> {
-  const { kafka, graph, genesis, clock, log, metrics, physicalName } = options;
+  const { kafka, graph, genesis, clock, log, metrics, physicalName, signal } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const tickIntervalMs = options.tickIntervalMs ?? 20;
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
+  const hop = createHop(options.hop ?? 'on');
+  // Both change while processing goes on; everything below looks at them as they are.
   const kept: KeptTask[] = [];
-  /** Those that a later version has gone on with. */
-  let tasksOver = 0;
-  try {
-    for (const id of graph.tasks().filter(options.owns ?? (() => true))) {
-      const opened = await openTask({ ...options, limits }, id, producer);
-      if (opened === null) tasksOver += 1;
-      else kept.push(opened);
-    }
-  } catch (error) {
-    // Another start may follow in this process: a folder that stays open would be locked.
-    await Promise.all(kept.map(({ backend }) => backend.close()));
-    throw error;
-  }
-  const tasks = kept.map(({ task }) => task);
+  const tasks: Task[] = [];
   const keptOf = (task: Task): KeptTask => {
     const found = kept.find((one) => one.task === task);
     if (found === undefined) throw new PipelineError('INVARIANT_BROKEN', `no task ${task.writer} here`);
     return found;
   };
-  const inputs = createInputs({
-    tasks,
-    physicalName,
-    maxWaitingBytes: limits.maxWaitingBytes,
-  });
+  const order = new Map(graph.tasks().map((id, index) => [writerName(id.subTopology, id.partition), index]));
+  const placeOf = ({ writer }: Task): number => order.get(writer) ?? 0;
+  const inputs = createInputs({ physicalName, maxWaitingBytes: limits.maxWaitingBytes });
   const layers = new Map(graph.topics.map(({ name, layer }) => [name, layer]));
   const controlTopics = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
 
   const { promise: failed, resolve: settleFailed } = Promise.withResolvers<Error>();
   const { promise: ended, resolve: settleEnded } = Promise.withResolvers<number>();
-  if (tasksOver > 0 && kept.length === 0) settleEnded(genesis.epoch + 1);
   let isRunning = true;
   const fail = (error: unknown): void => {
     if (!isRunning) return;
     isRunning = false;
+    // It would wait for the version before, and nobody would come to know of the failure.
+    void assignment.stop();
     settleFailed(error instanceof Error ? error : new Error(String(error)));
   };
   const guard = (work: () => void): void => {
@@ -124,25 +129,24 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     }
   };
 
-  const ticker = createTicker({
-    partitions: inputs.all
-      .filter(({ topic }) => hasTicks(layers.get(topic)))
-      .map(({ physical, partition }) => ({ topic: physical, partition })),
+  const ticker = createTicker({ producer: tickProducer, clock, metrics, intervalMs: tickIntervalMs });
+  const wishes = createWishes({
     producer: tickProducer,
+    topic: physicalName(graph.nodes[0]?.controlTopic ?? ''),
     clock,
     metrics,
-    intervalMs: options.tickIntervalMs ?? 20,
+    intervalMs: tickIntervalMs,
   });
-  const takeControl = (records: readonly KafkaRecord[]): void => {
-    for (const { value } of records) {
-      const tick = readControlTick(value);
-      if (tick !== null) for (const task of tasks) task.acceptControl(tick);
-    }
+  let dependsOnOthers = false;
+  const want = (logTimeMs: number): void => {
+    ticker.want(logTimeMs);
+    if (dependsOnOthers) wishes.want(logTimeMs);
   };
+  const control = createControl({ tasks, onWish: ticker.want });
   const fetcher = kafka.fetcher({
     onRecords: (topic, partition, records, endOffset) =>
       guard(() => {
-        if (controlTopics.has(topic)) takeControl(records);
+        if (controlTopics.has(topic)) control.take(records);
         else if (inputs.take(topic, partition, records, endOffset)) {
           const last = records.at(-1);
           if (last !== undefined) ticker.seen(topic, partition, last.timestampMs);
@@ -156,7 +160,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const turns = startTurns({
     tasks,
     producer,
-    ticker,
+    ticker: { want },
     clock,
     guard,
     turnRecords: limits.turnRecords,
@@ -173,29 +177,105 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     everyMs: options.checkpointMs ?? 1_000,
     limits,
     fail,
-    onEnded: ({ epoch }) => settleEnded(epoch),
+    afterRound: () => {
+      // What is on its way here would be cut off.
+      if (!assignment.isSettled || !kept.every(isAtCut)) return;
+      if (kept.length + assignment.over > 0) settleEnded(genesis.epoch + 1);
+    },
   });
-
   const waits = watchWaits({ tasks, clock });
   const stopMeasuring = measureTasks({ kept, inputs, waits, metrics, clock });
 
-  for (const { physical, partition, readers } of inputs.all)
-    fetcher.add(physical, partition, Math.min(...readers.map(({ inbound }) => inbound.nextOffset)));
-  const admin = kafka.admin();
-  try {
-    for (const topic of controlTopics) {
+  let openings = 0;
+  let isReadingControl = false;
+  const readControl = async (): Promise<void> => {
+    if (isReadingControl) return;
+    const admin = kafka.admin();
+    try {
+      const ends = await Promise.all(
+        [...controlTopics].map(async (topic) => ({ topic, ranges: await admin.offsets(topic) })),
+      );
       // The last promises of those who have ended, and will not repeat them, stand a little before the end.
-      for (const { partition, start, end } of await admin.offsets(topic))
-        fetcher.add(topic, partition, Math.max(start, end - RECENT_TICKS));
+      for (const { topic, ranges } of ends)
+        for (const { partition, start, end } of ranges)
+          fetcher.add(topic, partition, Math.max(start, end - RECENT_TICKS));
+      isReadingControl = true;
+    } finally {
+      await admin.close();
     }
-  } finally {
-    await admin.close();
+  };
+  const assignment = createAssignment({
+    kept,
+    clock,
+    log,
+    fail,
+    prepare: readControl,
+    open: (id) => {
+      openings += 1;
+      // Its changelog groups are numbered anew, so they need a name of their own.
+      const instance = `${options.instance}-${openings}`;
+      return openTask({ ...options, limits, instance, hop }, id, producer);
+    },
+    enter: (one) => {
+      kept.push(one);
+      tasks.push(one.task);
+      hop.connect(one.task.doors);
+      tasks.sort((a, b) => placeOf(a) - placeOf(b));
+      for (const { physical, partition, offset } of inputs.add(one.task))
+        fetcher.add(physical, partition, offset);
+      for (const { topic, partition } of one.task.inbounds)
+        if (hasTicks(layers.get(topic))) ticker.add(physicalName(topic), partition);
+      control.tell(one.task);
+      turns.wake();
+    },
+    leave: async (one) => {
+      tasks.splice(tasks.indexOf(one.task), 1);
+      hop.disconnect(one.task.doors);
+      for (const { physical, partition } of inputs.remove(one.task)) {
+        fetcher.remove(physical, partition);
+        ticker.remove(physical, partition);
+      }
+      await checkpoints.leave(one);
+      kept.splice(kept.indexOf(one), 1);
+      await one.backend.close();
+    },
+    changed: () => {
+      dependsOnOthers = waitOnOthers(graph, tasks);
+    },
+  });
+
+  const stop = async (): Promise<void> => {
+    const wasRunning = isRunning;
+    isRunning = false;
+    turns.stop();
+    waits.stop();
+    stopMeasuring();
+    await assignment.stop();
+    await fetcher.close();
+    await checkpoints
+      .stop(wasRunning)
+      .catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
+    await Promise.all([producer.close(), tickProducer.close()]);
+    await Promise.all(kept.map(({ backend }) => backend.close()));
+  };
+
+  try {
+    signal?.addEventListener('abort', assignment.stop, { once: true });
+    await assignment.assign(graph.tasks().filter(options.owns ?? (() => true)));
+    signal?.removeEventListener('abort', assignment.stop);
+    signal?.throwIfAborted();
+  } catch (error) {
+    // Another start may follow in this process: a folder that stays open would be locked.
+    isRunning = false;
+    await stop();
+    throw error;
   }
 
   return {
     tasks,
     failed,
     ended,
+    assign: assignment.assign,
     lag: () => tasks.reduce((sum, task) => sum + inputs.lag(task), 0),
     lagOf: inputs.lag,
     waits: waits.list,
@@ -207,19 +287,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       if (!(await isFolded(kafka, inputs.all)) || producer.pendingBytes > 0) return false;
       return steps() === before && tasks.every(({ waiting }) => waiting === 0);
     },
-    stop: async () => {
-      const wasRunning = isRunning;
-      isRunning = false;
-      turns.stop();
-      waits.stop();
-      stopMeasuring();
-      await fetcher.close();
-      await checkpoints
-        .stop(wasRunning)
-        .catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
-      await Promise.all([producer.close(), tickProducer.close()]);
-      await Promise.all(kept.map(({ backend }) => backend.close()));
-    },
+    stop,
   };
 }
 

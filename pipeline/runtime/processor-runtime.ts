@@ -12,6 +12,7 @@ import type { Outputs } from './outputs.ts';
 export interface Emitted {
   readonly topic: Topic;
   readonly key: Buffer;
+  readonly keyText: string;
   readonly value: unknown;
   readonly bytes: Buffer;
 }
@@ -22,9 +23,12 @@ export class ProcessorRuntime {
   readonly instances: ReadonlyMap<string, StoreInstance<unknown>>;
   streamTimeMs: number;
   /** What the present handler did so far. */
-  emitted: Emitted[] = [];
-  rejections: Rejection[] = [];
+  readonly emitted: Emitted[] = [];
+  readonly rejections: Rejection[] = [];
   duplicates = 0;
+  /** Key of the input: most outputs have the same. */
+  #key: Buffer | null = null;
+  #keyText = '';
   /** An output could not be encoded or is too large. */
   hasFailedOutput = false;
   place = '';
@@ -67,20 +71,21 @@ export class ProcessorRuntime {
     this.instances = instances;
   }
 
-  /** Before each handler. */
-  begin(place: string, logTimeMs: number): void {
+  /** Before each handler. `key` null: there is none, or only its text is at hand. */
+  begin(place: string, logTimeMs: number, key: Buffer | null, keyText: string): void {
     this.place = place;
     this.logTimeMs = logTimeMs;
     this.hasFailedOutput = false;
+    this.#key = key;
+    this.#keyText = keyText;
+    this.#clear();
   }
 
-  /** What the handler did, and forgets it. */
-  take(): Pick<ProcessorRuntime, 'emitted' | 'rejections' | 'duplicates'> {
-    const { emitted, rejections, duplicates } = this;
-    this.emitted = [];
-    this.rejections = [];
+  /** Forgets what the last handler did, whether it ended well or not. */
+  #clear(): void {
+    if (this.emitted.length > 0) this.emitted.length = 0;
+    if (this.rejections.length > 0) this.rejections.length = 0;
     this.duplicates = 0;
-    return { emitted, rejections, duplicates };
   }
 
   #attempt(part: string, work: () => void, state: TaskState): void {
@@ -125,11 +130,13 @@ export class ProcessorRuntime {
             `${runtime.definition.name} does not declare ${topic.name} as an output`,
           );
         }
-        const key = Buffer.from(outputKey);
+        const keyText = outputKey;
+        const key =
+          keyText === runtime.#keyText && runtime.#key !== null ? runtime.#key : Buffer.from(keyText);
         try {
           const bytes = serde.encode(topic, value);
           outputs.checkSize(topic, key, bytes);
-          runtime.emitted.push({ topic, key, value, bytes });
+          runtime.emitted.push({ topic, key, keyText, value, bytes });
         } catch (error) {
           runtime.hasFailedOutput = true;
           throw error;

@@ -2,8 +2,14 @@
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord, Producer } from '#pipeline/kafka/types.ts';
-import { type Channel, channelName, type Pending } from '#pipeline/merge/channel.ts';
-import { acceptTick, derivedInbound, type Inbound, isTailLate, rawInbound } from '#pipeline/merge/inbound.ts';
+import {
+  type Channel,
+  channelName,
+  channelPoint,
+  type Pending,
+  resumeChannel,
+} from '#pipeline/merge/channel.ts';
+import { acceptTick, derivedInbound, type Inbound, rawInbound, watchTails } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import { contentsToBegin, firstResume, knownFingerprints, ownVersion } from '#pipeline/plan/beginning.ts';
@@ -17,6 +23,7 @@ import type { Topic } from '#schemas/topics.ts';
 import { type CheckpointContents, readCheckpoint } from './checkpoint.ts';
 import { createFold, FoldFailure } from './fold.ts';
 import type { Graph, GraphNode, TaskId } from './graph.ts';
+import type { Door, Hop } from './hop.ts';
 import type { Limits } from './limits.ts';
 import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
 import type { Genesis } from './plan.ts';
@@ -35,6 +42,8 @@ export interface TaskOptions {
   readonly limits: Limits;
   /** Logical to physical topic name: a shadow run or a test puts a prefix before it. */
   readonly physicalName: (topic: string) => string;
+  /** Tasks of the same process; default none. */
+  readonly hop?: Hop;
 }
 
 export interface Task {
@@ -57,13 +66,17 @@ export interface Task {
   readonly boundMs: number;
   accept(topic: string, partition: number, records: readonly KafkaRecord[]): void;
   acceptControl(tick: ControlTick): void;
+  /** Where it takes in what others hand over in memory; one for each of its derived channels. */
+  readonly doors: readonly Door[];
   /** Folds at most `limit` records and timers; returns how many. */
   work(limit: number): number;
   /** What it waits for; null: nothing waits in it, or it is halted. A timer waits only once the wall clock has reached it. */
   blocked(): Blocked | null;
+  /** Passes progress on to readers in this process, at no cost in Kafka. False: there was none, or nobody was told. */
+  promise(): boolean;
   /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
   emitTick(repeat: boolean): void;
-  /** Channels whose writer has long said that it wrote more than was seen. */
+  /** Channels whose writer has long said, or shown in memory, that it wrote more than was seen. To be called now and then. */
   lateTails(): readonly Channel[];
   contents(): CheckpointContents;
 }
@@ -87,14 +100,16 @@ export function createTask(options: TaskOptions): Task {
     graph.planTopic.name,
   );
   const channels = graph.channels(id);
+  const unread = unreadPoints(saved, channels);
   for (const channel of channels) {
-    channel.folded = saved?.channels[channelName(channel)] ?? { sequence: 0, digest: 0 };
-    channel.stored = { ...channel.folded };
+    resumeChannel(channel, saved?.channels[channelName(channel)] ?? null);
   }
-  const inbounds = createInbounds(channels, graph, genesis, saved);
+  const inbounds = createInbounds(channels, graph, genesis, saved, options.limits.maxWaitingBytes);
   const merge = new Merge(channels, saved?.lastKey ?? { logTimeMs: -1, rank: -1, order: -1 });
+  const route = options.hop?.from(writerName(id.subTopology, id.partition));
   const outputs = createOutputs({
     ...options,
+    route,
     task: id,
     epoch: genesis.epoch,
     controlTopic: node.controlTopic,
@@ -110,10 +125,14 @@ export function createTask(options: TaskOptions): Task {
   });
   const topicOf = new Map<string, Topic>(graph.topics.map((topic) => [topic.name, topic]));
   const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
+  const lateTails = watchTails(channels, TAIL_LIMIT_MS);
   const byWriter = Map.groupBy(channels, ({ writer }) => writer);
   let step = saved?.step ?? 0;
   let logTimeMs = saved?.logTimeMs ?? 0;
   let tickedMs = 0;
+  let promisedMs = 0;
+  /** Handed over in memory since the last report: taken, and left to Kafka. */
+  let [taken, ignored] = [0, 0];
   let halted: FoldFailure | null = null;
   let ended: Ended | null =
     saved?.nextEpoch === undefined || saved.nextEpoch === genesis.epoch
@@ -160,6 +179,26 @@ export function createTask(options: TaskOptions): Task {
 
   // The next version may write at the time of the cut, whatever this one still sees.
   const boundMs = (): number => ended?.atMs ?? Math.min(merge.bound(), state.timers.nextLogMs);
+
+  const doorOf = (channel: Channel): Door => {
+    const destination = `${channel.topic}/${channel.partition}`;
+    const inbound = inboundOf.get(destination);
+    return {
+      writer: channel.writer,
+      destination,
+      take: (record) => {
+        if (halted !== null || ended !== null) return;
+        if (inbound?.take(channel, record) === true) taken += 1;
+        else ignored += 1;
+      },
+      promise: (boundMs, sequence) => acceptTick(channel, boundMs, sequence, clock.nowMs()),
+    };
+  };
+
+  const promise = (boundMs: number): boolean => {
+    promisedMs = Math.max(promisedMs, boundMs);
+    return route?.promise(promisedMs, (name) => outputs.destinations.get(name)?.sequence ?? 0) ?? false;
+  };
 
   /** All of it or nothing: what one record or timer does to state and outputs. */
   const foldWhole = (): boolean => {
@@ -218,14 +257,20 @@ export function createTask(options: TaskOptions): Task {
         acceptTick(channel, tick.logTimeMs, sequence, clock.nowMs());
       }
     },
+    doors: channels.filter(({ writer }) => writer !== '').map(doorOf),
     work: (limit) => {
       let count = 0;
       const startedMs = metrics.timeMs();
       while (count < limit && halted === null && ended === null && foldWhole()) count += 1;
       if (count > 0) {
         metrics.add('process_records_total', labels, count);
+        for (const [topic, records] of outputs.takeCounts())
+          metrics.add('produced_records_total', { topic }, records);
         metrics.observe('process_latency_seconds', labels, (metrics.timeMs() - startedMs) / 1_000 / count);
       }
+      if (taken > 0) metrics.add('hop_taken_records_total', labels, taken);
+      if (ignored > 0) metrics.add('hop_ignored_records_total', labels, ignored);
+      [taken, ignored] = [0, 0];
       return count;
     },
     blocked: () => {
@@ -236,14 +281,16 @@ export function createTask(options: TaskOptions): Task {
       // A frontier at the timer's own time is enough to fire it.
       return { logTimeMs: timerMs - 1, channel: merge.least().channel };
     },
+    promise: () => boundMs() > promisedMs && promise(boundMs()),
     emitTick: (repeat) => {
       const bound = boundMs();
+      if (repeat && bound > 0) promise(bound);
       if (bound <= tickedMs && !(repeat && bound > 0)) return;
       tickedMs = Math.max(tickedMs, bound);
       outputs.tick(tickedMs);
       metrics.add('ticks_total', { kind: 'derived' });
     },
-    lateTails: () => channels.filter((channel) => isTailLate(channel, clock.nowMs(), TAIL_LIMIT_MS)),
+    lateTails: () => lateTails(clock.nowMs()),
     contents: () => ({
       fingerprint: genesis.fingerprint,
       epoch: genesis.epoch,
@@ -255,14 +302,29 @@ export function createTask(options: TaskOptions): Task {
         inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound.resumePoint()]),
       ),
       channels: {
-        // Writers that this version does not read keep their place: a later one may read them again.
-        ...saved?.channels,
-        ...Object.fromEntries(channels.map((channel) => [channelName(channel), channel.folded])),
+        ...unread,
+        ...Object.fromEntries(channels.map((channel) => [channelName(channel), channelPoint(channel)])),
       },
       destinations: Object.fromEntries([...outputs.destinations].map(([name, last]) => [name, { ...last }])),
       streamTimes: fold.streamTimes(),
     }),
   };
+}
+
+/**
+ * Writers that this version does not read keep their place: a later one may read them again. What is behind that place
+ * lies in Kafka, as the checkpoint found it, and is not compared any more.
+ */
+function unreadPoints(
+  saved: CheckpointContents | null,
+  channels: readonly Channel[],
+): CheckpointContents['channels'] {
+  const read = new Set(channels.map(channelName));
+  return Object.fromEntries(
+    Object.entries(saved?.channels ?? {})
+      .filter(([name]) => !read.has(name))
+      .map(([name, { sequence, digest }]) => [name, { sequence, digest }]),
+  );
 }
 
 const tooEarly = (place: string, epoch: number): PipelineError =>
@@ -276,6 +338,7 @@ function createInbounds(
   graph: Graph,
   genesis: Genesis,
   saved: CheckpointContents | null,
+  maxWaitingBytes: number,
 ): readonly Inbound[] {
   const groups = Map.groupBy(channels, ({ topic, partition }) => `${topic}/${partition}`);
   return [...groups].map(([name, group]) => {
@@ -291,6 +354,7 @@ function createInbounds(
         resumeOffset: resume?.offset ?? 0,
         epoch: genesis.epoch,
         cutMs: ownVersion(genesis)?.cut?.logTimeMs ?? 0,
+        maxWaitingBytes,
       });
     }
     const layer = graph.topics.find((topic) => topic.name === first.topic)?.layer ?? 'raw';

@@ -11,6 +11,9 @@ import { TICK_HEADER } from '#pipeline/merge/position.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 
 export interface Ticker {
+  /** A partition is read here from now on, or no more. Physical names. */
+  add(topic: string, partition: number): void;
+  remove(topic: string, partition: number): void;
   /** A record or tick was seen. */
   seen(topic: string, partition: number, timestampMs: number): void;
   /** Something waits for proof that no partition has anything up to this log time. */
@@ -29,8 +32,6 @@ interface PartitionTime {
 const HEADERS = [[TICK_HEADER, Buffer.alloc(0)]] as const;
 
 export function createTicker(options: {
-  /** Physical names. */
-  partitions: readonly { readonly topic: string; readonly partition: number }[];
   producer: Producer;
   clock: Clock;
   metrics: Metrics;
@@ -38,13 +39,13 @@ export function createTicker(options: {
   intervalMs: number;
 }): Ticker {
   const { producer, clock, metrics, intervalMs } = options;
-  const times = new Map<string, PartitionTime>(
-    options.partitions.map(({ topic, partition }) => [
-      `${topic}/${partition}`,
-      { topic, partition, maximumMs: 0, activeAtMs: 0 },
-    ]),
-  );
+  const times = new Map<string, PartitionTime>();
   return {
+    add: (topic, partition) => {
+      const name = `${topic}/${partition}`;
+      if (!times.has(name)) times.set(name, { topic, partition, maximumMs: 0, activeAtMs: 0 });
+    },
+    remove: (topic, partition) => void times.delete(`${topic}/${partition}`),
     seen: (topic, partition, timestampMs) => {
       const time = times.get(`${topic}/${partition}`);
       if (time === undefined) return;

@@ -41,7 +41,7 @@ function open(run: TaskRun) {
       writable: async () => {},
       close: async () => {},
     },
-    ticker: { seen: () => {}, want: (logTimeMs) => wanted.push(logTimeMs) },
+    ticker: { want: (logTimeMs) => wanted.push(logTimeMs) },
     clock,
     turnRecords: 2,
     isReady: () => true,

@@ -20,7 +20,7 @@ export interface Turns {
 export function startTurns(options: {
   tasks: readonly Task[];
   producer: Producer;
-  ticker: Ticker;
+  ticker: Pick<Ticker, 'want'>;
   clock: Clock;
   /** Records that a task folds before the others have their turn. */
   turnRecords: number;
@@ -67,14 +67,19 @@ export function startTurns(options: {
       return;
     }
     let folded = 0;
-    for (const task of tasks) folded += task.work(turnRecords);
+    let hasPromised = false;
+    // Where processors are declared from the source down, a record goes all the way in one turn.
+    for (const task of tasks) {
+      folded += task.work(turnRecords);
+      if (task.promise()) hasPromised = true;
+    }
     onTurn();
     const nowMs = clock.nowMs();
     if (nowMs - lastTickMs >= LOOK_AGAIN_MS || folded === 0) {
       lastTickMs = nowMs;
       for (const task of tasks) task.emitTick(false);
     }
-    if (folded > 0) {
+    if (folded > 0 || hasPromised) {
       holdBack();
       return;
     }

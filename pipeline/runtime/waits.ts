@@ -34,7 +34,7 @@ export function watchWaits(options: {
   readonly clock: Pick<Clock, 'nowMs' | 'every'>;
 }): Waits {
   const { tasks, clock } = options;
-  const known = new Map<Task, { readonly step: number; readonly sinceMs: number }>();
+  const known = new WeakMap<Task, { readonly step: number; readonly sinceMs: number }>();
 
   const look = (task: Task): TaskWait => {
     const { halted, writer } = task;

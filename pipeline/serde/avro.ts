@@ -1,10 +1,8 @@
-/** Avro types with exact values, compiled from schema literals. Wire format: magic 0, schema id, body. */
+/** Schemas by the Avro library: it checks them, and resolves what earlier versions wrote. `codec.ts` does the rest. */
 import avsc from 'avsc';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { AvroSchema, RecordSchema } from '#schemas/avro.ts';
-
-/** Bytes before the Avro body: magic 0 and the schema id, big-endian. */
-export const PREFIX_BYTES = 5;
+import { bigintToBytes, bytesToBigint } from './decimal.ts';
 
 const BIGINT_LONG = avsc.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
@@ -18,34 +16,6 @@ const BIGINT_LONG = avsc.types.LongType.__with({
   isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
   compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
 });
-
-/** Two's complement, big-endian, shortest form. */
-export function bigintToBytes(value: bigint): Buffer {
-  // One bit more than the magnitude: the sign.
-  const magnitude = value < 0n ? ~value : value;
-  const bits = magnitude === 0n ? 1 : magnitude.toString(16).length * 4 + 1;
-  const bytes = Buffer.alloc(Math.ceil(bits / 8));
-  const text = BigInt.asUintN(bytes.length * 8, value)
-    .toString(16)
-    .padStart(bytes.length * 2, '0');
-  bytes.write(text, 'hex');
-  let skip = 0;
-  const fill = value < 0n ? 0xff : 0;
-  while (
-    skip < bytes.length - 1 &&
-    bytes[skip] === fill &&
-    ((bytes[skip + 1] ?? 0) & 0x80) === (fill & 0x80)
-  ) {
-    skip += 1;
-  }
-  return bytes.subarray(skip);
-}
-
-/** Reads two's complement, big-endian; empty bytes are 0. */
-export function bytesToBigint(bytes: Buffer): bigint {
-  if (bytes.length === 0) return 0n;
-  return BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`));
-}
 
 class DecimalType extends avsc.types.LogicalType {
   override _fromValue(bytes: Buffer): bigint {
@@ -90,19 +60,4 @@ export function compile(schema: RecordSchema): avsc.Type {
     // Only the bare name: a long with a logical type keeps avsc's number.
     typeHook: (attributes) => (attributes === 'long' ? BIGINT_LONG : undefined),
   });
-}
-
-let scratch = Buffer.alloc(64 * 1024);
-
-/** Encodes a value behind the prefix into bytes of its own. Throws what avsc throws when a value does not fit. */
-export function encodeValue(type: avsc.Type, schemaId: number, value: unknown): Buffer {
-  for (;;) {
-    const end = type.encode(value, scratch, PREFIX_BYTES);
-    if (end >= 0) {
-      scratch[0] = 0;
-      scratch.writeInt32BE(schemaId, 1);
-      return Buffer.from(scratch.subarray(0, end));
-    }
-    scratch = Buffer.alloc(Math.max(scratch.length * 2, scratch.length - end));
-  }
 }

@@ -4,7 +4,9 @@ import type avsc from 'avsc';
 import { messageOf, PipelineError, printableUrl } from '#pipeline/errors.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
-import { compile, encodeValue, PREFIX_BYTES } from './avro.ts';
+import { compile } from './avro.ts';
+import { type Codec, compileCodec } from './codec.ts';
+import { Slab } from './slab.ts';
 
 export interface Serde {
   /** Throws VALUE_UNREADABLE when the value does not fit its schema. */
@@ -13,9 +15,13 @@ export interface Serde {
   decode<S extends RecordSchema>(topic: Topic<S>, bytes: Buffer): ValueOf<S>;
 }
 
+/** Bytes before the Avro body: magic 0 and the schema id, big-endian. */
+const PREFIX_BYTES = 5;
+
 interface Entry {
   readonly schemaId: number;
   readonly type: avsc.Type;
+  readonly codec: Codec;
   /** Writers' schema ids (this and earlier versions) with what reads them. */
   readonly readers: ReadonlyMap<number, avsc.Resolver | null>;
 }
@@ -34,7 +40,7 @@ export async function openSerde(options: { registryUrl: string; topics: readonly
       const type = types[index] as avsc.Type;
       const schemaId = await register(registry, topic, options.registryUrl);
       const readers = await earlierVersions(options.registryUrl, topic, type, schemaId);
-      entries.set(topic.name, { schemaId, type, readers });
+      entries.set(topic.name, { schemaId, type, codec: compileCodec(topic.schema), readers });
     }),
   );
   return serdeOf(entries);
@@ -46,7 +52,12 @@ export function localSerde(topics: readonly Topic[]): Serde {
     new Map(
       topics.map((topic, index) => [
         topic.name,
-        { schemaId: index + 1, type: compile(topic.schema), readers: new Map([[index + 1, null]]) },
+        {
+          schemaId: index + 1,
+          type: compile(topic.schema),
+          codec: compileCodec(topic.schema),
+          readers: new Map([[index + 1, null]]),
+        },
       ]),
     ),
   );
@@ -59,11 +70,20 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
       throw new PipelineError('INVARIANT_BROKEN', `${topic.name}: no schema was opened for it`);
     return entry;
   };
+  const slab = new Slab();
   return {
     encode: (topic, value) => {
-      const { type, schemaId } = entryOf(topic);
+      const { codec, schemaId } = entryOf(topic);
       try {
-        return encodeValue(type, schemaId, value);
+        for (;;) {
+          const end = codec.write(value, slab.bytes, slab.at + PREFIX_BYTES);
+          const { bytes, at } = slab;
+          const taken = slab.take(end);
+          if (taken === null) continue;
+          bytes[at] = 0;
+          bytes.writeInt32BE(schemaId, at + 1);
+          return taken;
+        }
       } catch (error) {
         throw new PipelineError('VALUE_UNREADABLE', `${topic.name}: value does not fit: ${messageOf(error)}`);
       }
@@ -82,10 +102,8 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
         );
       }
       try {
-        const read =
-          resolver === null
-            ? entry.type.decode(bytes, PREFIX_BYTES)
-            : entry.type.decode(bytes, PREFIX_BYTES, resolver);
+        if (resolver === null) return entry.codec.read(bytes, PREFIX_BYTES) as ValueOf<S>;
+        const read = entry.type.decode(bytes, PREFIX_BYTES, resolver);
         if (read.offset !== bytes.length)
           throw new Error(`${bytes.length - read.offset} bytes too many or too few`);
         return read.value as ValueOf<S>;
@@ -99,7 +117,15 @@ const serdeOf = (entries: ReadonlyMap<string, Entry>): Serde => {
   };
 };
 
-async function register(registry: SchemaRegistry, topic: Topic, url: string): Promise<number> {
+/** Processes that start at once set up the same subject: whoever was second finds it there when it asks again. */
+const ATTEMPTS = 5;
+
+async function register(
+  registry: SchemaRegistry,
+  topic: Topic,
+  url: string,
+  attempt: number = 1,
+): Promise<number> {
   const subject = `${topic.name}-value`;
   const compatibility = COMPATIBILITY.BACKWARD_TRANSITIVE;
   try {
@@ -110,6 +136,8 @@ async function register(registry: SchemaRegistry, topic: Topic, url: string): Pr
   } catch (error) {
     const status =
       typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+    if (status === 409 && attempt < ATTEMPTS && /already exists/.test(messageOf(error)))
+      return register(registry, topic, url, attempt + 1);
     if (status === 409) {
       throw new PipelineError(
         'SCHEMA_INCOMPATIBLE',

@@ -20,7 +20,8 @@ export async function damagedTables(folder: string): Promise<readonly string[]> 
   const damaged: string[] = [];
   for (const name of await readdir(folder)) {
     if (!/\.(ldb|sst)$/.test(name)) continue;
-    if (!isWhole(await readFile(join(folder, name)))) damaged.push(name);
+    const table = await readPresent(folder, name);
+    if (table !== null && !isWhole(table)) damaged.push(name);
   }
   return damaged;
 }
@@ -37,10 +38,18 @@ export async function damagedLists(folder: string): Promise<string | null> {
   const isUsed = logs.length > 0 || names.some((name) => /\.(ldb|sst)$/.test(name));
   if (isUsed && !names.includes('CURRENT')) return 'no file CURRENT';
   for (const name of [...names.filter((one) => one.startsWith('MANIFEST-')), ...logs.slice(0, -1)]) {
-    if (!isWholeLog(await readFile(join(folder, name)))) return `wrong checksums or a cut end in ${name}`;
+    const log = await readPresent(folder, name);
+    if (log !== null && !isWholeLog(log)) return `wrong checksums or a cut end in ${name}`;
   }
   return null;
 }
+
+/** Null when it has gone since it was listed: an open database deletes what it has merged, and so may another process. */
+const readPresent = (folder: string, name: string): Promise<Buffer | null> =>
+  readFile(join(folder, name)).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  });
 
 const LOG_BLOCK_BYTES = 32 * 1024;
 const LOG_HEADER_BYTES = 7;

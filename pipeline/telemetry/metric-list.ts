@@ -39,6 +39,14 @@ export const METRICS = {
   ),
   produced_records_total: counter('records', 'written by tasks', ['topic']),
   duplicates_dropped_total: counter('records', 'dropped because they were seen before', ['where']),
+  hop_taken_records_total: counter('records', 'taken in memory from a task of the same process', [
+    'subtopology',
+  ]),
+  hop_ignored_records_total: counter(
+    'records',
+    'handed over in memory and left to Kafka: known already, or no room',
+    ['subtopology'],
+  ),
   gaps_total: counter('losses', 'detected', ['where']),
   dead_letters_total: counter('records', 'put aside', ['component', 'code']),
   late_records_total: counter('records', 'that came after their window had closed', ['processor', 'store']),

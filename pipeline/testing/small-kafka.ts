@@ -94,6 +94,7 @@ export function createSmallKafka(): SmallKafka {
         close: async () => open.clear(),
       };
     },
+    join: unused,
     admin: () => ({
       createTopics: unused,
       topics: unused,

@@ -40,6 +40,8 @@ export class SimulatedLog {
   readonly topics = new Map<string, readonly Partition[]>();
   readonly scheduler: Scheduler;
   faults: Readonly<Faults> = CALM;
+  /** What is stored instead of an entry, as if somebody else had written it first. */
+  forge: (topic: string, entry: Entry) => Entry = (_topic, entry) => entry;
   readonly #fetches = new Set<(topic: string, partition: number) => void>();
 
   constructor(scheduler: Scheduler) {
@@ -57,7 +59,8 @@ export class SimulatedLog {
     return found;
   }
 
-  append(topic: string, partition: number, entry: Entry): number {
+  append(topic: string, partition: number, given: Entry): number {
+    const entry = this.forge(topic, given);
     const { isAppendTime, records, skewMs } = this.partition(topic, partition);
     const offset = records.length;
     const timestampMs = isAppendTime ? this.scheduler.nowMs + skewMs : entry.timestampMs;
@@ -81,6 +84,9 @@ export class SimulatedLog {
       producer: () => createProducer(this, owner, onStored),
       fetcher: (handler) => createFetcher(this, owner, speed, handler),
       admin: () => createAdmin(this, owner),
+      join: () => {
+        throw new Error('groups are not simulated: shares are');
+      },
       close: async () => {},
     };
   }

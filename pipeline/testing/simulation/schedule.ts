@@ -16,8 +16,11 @@ export interface ScheduleResult {
   /** Of these, written while faults were active. */
   readonly disturbed: number;
   readonly duplicates: number;
+  /** Records that tasks took from memory. */
+  readonly hops: number;
   readonly events: number;
   readonly kills: number;
+  readonly rebalances: number;
   readonly checkpoints: number;
   readonly rows: number;
   /** 1 when another version began in its midst. */
@@ -33,22 +36,23 @@ const FAULTS: readonly Faults[] = [
   { refused: 0.2, unanswered: 0.2, ghosts: 0.1, delayMs: 8 },
 ];
 
+/** One schedule of so many is followed by a forgery. */
+const FORGERY_EVERY = 8;
+
 /** Runs one schedule. Throws a Violation that says what was wrong. */
 export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const world = new World(seed);
   const { scheduler, log } = world;
   const { random } = scheduler;
   const all = [...new Set(graphs.flatMap((graph) => graph.tasks().map(taskName)))];
-  // The first process has every task; the others are copies of some.
+  // Either the first process has every task and the others are copies of some, or they share the tasks.
   const copies = random.pick([0, 0, 1, 2]);
-  for (let index = 0; index <= copies; index += 1)
-    world.processes.push(
-      new SimulatedProcess(
-        world,
-        index,
-        index === 0 ? new Set(all) : random.chance(0.3) ? new Set([random.pick(all)]) : sample(random, all),
-      ),
-    );
+  world.isShared = copies > 0 && random.chance(0.6);
+  const shares = world.isShared
+    ? spread(random, all, copies + 1)
+    : Array.from({ length: copies + 1 }, (_, index) => (index === 0 ? new Set(all) : sample(random, all)));
+  for (const [index, share] of shares.entries())
+    world.processes.push(new SimulatedProcess(world, index, share));
   for (const process of world.processes) process.start();
   world.startSink();
   world.startSink();
@@ -91,6 +95,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const calm = await undisturbed(world, endMs, seed);
   const [expected, actual] = [check(() => bytesOf(calm.log)), check(() => bytesOf(log))];
   compare(cut(expected, endMs), cut(actual, endMs), 'an undisturbed run');
+  if (seed % FORGERY_EVERY === 0) await runForgery(seed);
   return {
     records: count(cut(streams, endMs)),
     disturbed,
@@ -99,8 +104,10 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
         (sum, { records }) => sum + records.length,
         0,
       ) - count(streams),
+    hops: world.hops,
     events,
     kills: world.kills,
+    rebalances: world.rebalances,
     checkpoints: world.writes,
     rows: world.database.rows.length,
     cuts: world.versions().length - 1,
@@ -108,10 +115,37 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   };
 }
 
+/**
+ * Somebody else was first with one record, and wrote other bytes: a process that had taken its own from memory must stop,
+ * however late it sees what the log has.
+ */
+export async function runForgery(seed: number): Promise<void> {
+  const world = new World(seed);
+  const { random } = world.scheduler;
+  const process = new SimulatedProcess(world, 0, new Set(graphs[0].tasks().map(taskName)));
+  process.hop = 'on';
+  world.processes.push(process);
+  process.start();
+  world.startSink();
+  let left = random.between(1, 4);
+  world.log.forge = (topic, entry) => {
+    if (topic !== 'mid' && topic !== 'dev') return entry;
+    left -= 1;
+    return left === 0 ? { ...entry, timestampMs: entry.timestampMs + 1 } : entry;
+  };
+  await settle(world, world.scheduler.nowMs + 20, true).catch(() => {});
+  // All may be promised before the first of it was read back.
+  for (let events = 0; events < 2_000 && world.failure === null; events += 1)
+    if (!(await world.scheduler.step())) world.scheduler.advance(1);
+  if (world.code === 'STREAM_FORKED') return;
+  throw world.failure ?? new Violation('a record with other bytes than were folded stayed unseen');
+}
+
 /** One process, nothing goes wrong, over the same raw records and ticks. */
 async function undisturbed(past: World, endMs: number, seed: number): Promise<World> {
   const world = new World(seed + 1, past);
-  const process = new SimulatedProcess(world, 0, new Set());
+  const all = graphs.flatMap((graph) => graph.tasks().map(taskName));
+  const process = new SimulatedProcess(world, 0, new Set(all));
   world.processes.push(process);
   process.start();
   world.startSink();
@@ -173,6 +207,13 @@ function isPromised(log: SimulatedLog, graph: Graph, streams: Streams, endMs: nu
     }
   }
   return missing.size === 0;
+}
+
+/** Each name in one of so many sets. */
+function spread(random: Random, names: readonly string[], count: number): readonly ReadonlySet<string>[] {
+  const sets = Array.from({ length: count }, () => new Set<string>());
+  for (const name of names) random.pick(sets).add(name);
+  return sets;
 }
 
 const sample = (random: Random, names: readonly string[]): ReadonlySet<string> =>

@@ -1,13 +1,15 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
-
+import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
 import type { Version } from '#pipeline/plan/versions.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
+import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
+import type { HopMode } from '#pipeline/runtime/hop.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
-import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
+import { watchFooting } from './footing.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
 import { decide, fingerprintOf, readVersions } from './plan-log.ts';
@@ -21,25 +23,33 @@ export class Violation extends Error {}
 const START_MS = 1_000;
 /** How often a process is killed at a moment that matters. */
 const STRIKE = 0.004;
-const nothing = () => nothing;
-/** Counts nothing: whatever is asked of it is a function that does nothing. */
-const noMetrics: Metrics = new Proxy({} as Metrics, { get: () => nothing });
+/** Counts what was taken from memory, and nothing else. */
+const countingHops = (world: World): Metrics => ({
+  ...silentMetrics,
+  add: (name, _labels, count = 1) => {
+    if (name === 'hop_taken_records_total') world.hops += count;
+  },
+});
 
 /** Entries of a task's disk; what is written survives its process. */
 type Disk = Map<string, Map<string, string>>;
+
+const graphOf = (epoch: number): Graph => graphs[epoch - 1] ?? graphs[0];
 
 export const taskName = ({ subTopology, partition }: TaskId): string => `${subTopology}-${partition}`;
 
 export class SimulatedProcess {
   readonly world: World;
   readonly index: number;
-  readonly tasks: ReadonlySet<string>;
+  tasks: ReadonlySet<string>;
   readonly disk: Disk = new Map();
   starts = 0;
   /** Of the version that it runs, or will when it starts again. */
   epoch = 1;
   owner: Owner = { isDead: true, isPaused: false };
   processing: Processing | null = null;
+  /** Null: drawn at each start. */
+  hop: HopMode | null = null;
 
   constructor(world: World, index: number, tasks: ReadonlySet<string>) {
     this.world = world;
@@ -55,22 +65,25 @@ export class SimulatedProcess {
     this.owner = owner;
     const { epoch } = this;
     const versions = world.versions();
+    // A member of a group is given its tasks once it has started.
+    const own = world.isShared && random.chance(0.5) ? new Set<string>() : this.tasks;
     void startProcessing({
       kafka: world.log.client(owner, {
         onStored: (topic, isInPart) => this.#onStored(topic, isInPart, owner),
         speed: index === 0 ? 1 : random.pick([1, 1, 0.1]),
       }),
-      graph: graphs[epoch - 1] ?? graphs[0],
+      graph: graphOf(epoch),
       genesis: { fingerprint: fingerprintOf(epoch), epoch, startOffsets: new Map(), versions },
       serde,
       clock: simulatedClock(world.scheduler, owner, random.between(-3, 3)),
       log: silentLog,
-      metrics: noMetrics,
+      metrics: countingHops(world),
       physicalName: (topic) => topic,
       openState: async (task) => this.#openDisk(task, owner),
-      owns: (task) => this.index === 0 || this.tasks.has(taskName(task)),
+      owns: (task) => own.has(taskName(task)),
       instance: `p${index}-${this.starts}`,
       lagGroup: null,
+      hop: this.hop ?? random.pick(['on', 'on', 'mixed', 'off']),
       checkpointMs: random.between(3, 40),
       tickIntervalMs: random.between(1, 20),
       limits: {
@@ -84,10 +97,26 @@ export class SimulatedProcess {
       (processing) => {
         if (owner.isDead) return;
         this.processing = processing;
+        this.#assign();
         void processing.failed.then((error) => world.fail(error, owner));
         void processing.ended.then((next) => this.#end(next, owner));
       },
       (error: unknown) => world.fail(error, owner),
+    );
+  }
+
+  /** Other tasks run here from some moment on. */
+  share(tasks: ReadonlySet<string>): void {
+    this.tasks = tasks;
+    const { scheduler } = this.world;
+    scheduler.after(scheduler.random.between(0, 20), this.owner, () => this.#assign());
+  }
+
+  #assign(): void {
+    void this.processing?.assign(
+      graphOf(this.epoch)
+        .tasks()
+        .filter((task) => this.tasks.has(taskName(task))),
     );
   }
 
@@ -107,7 +136,7 @@ export class SimulatedProcess {
       if (owner.isDead) return;
       owner.isDead = true;
       this.processing = null;
-      this.epoch = next;
+      this.world.goOver(this, next);
       this.start();
     });
   }
@@ -147,9 +176,16 @@ export class World {
   readonly database: Database = { rows: [], positions: [], resume: [] };
   sinkOwners: Owner[] = [];
   failure: Violation | null = null;
+  /** Of the first failure of a process. */
+  code: ErrorCode | null = null;
+  /** Tasks are shared by the processes, and move between them. */
+  isShared = false;
   kills = 0;
+  rebalances = 0;
   writes = 0;
   made = 0;
+  /** Records that tasks took from memory. */
+  hops = 0;
 
   /** `past`: a world whose raw records, facts and ticks this one begins with, and whose time. */
   constructor(seed: number, past: World | null = null) {
@@ -165,6 +201,9 @@ export class World {
         if (isAppendTime) this.log.partition(name, partition).records.push(...records);
     }
     if (past === null) decide(this.log, 'genesis', 1);
+    watchFooting(this.log, (message) => {
+      this.failure ??= new Violation(message);
+    });
   }
 
   /** The versions of the plan, as who starts now reads them. */
@@ -182,6 +221,7 @@ export class World {
 
   fail(error: unknown, owner: Owner): void {
     if (owner.isDead) return;
+    if (isPipelineError(error)) this.code ??= error.code;
     this.failure ??= new Violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
 
@@ -198,7 +238,7 @@ export class World {
       serde,
       clock: simulatedClock(scheduler, owner, 0),
       log: silentLog,
-      metrics: noMetrics,
+      metrics: silentMetrics,
       physicalName: (topic) => topic,
     }).then(
       (delivery) => void delivery.failed.then((error) => this.fail(error, owner)),
@@ -237,8 +277,65 @@ export class World {
     });
   }
 
+  #membersOf(epoch: number): readonly SimulatedProcess[] {
+    return this.processes.filter((process) => process.epoch === epoch);
+  }
+
+  /** A process that is down starts as the next version. In a group, the others get what it had. */
+  goOver(process: SimulatedProcess, next: number): void {
+    if (!this.isShared) {
+      process.epoch = next;
+      return;
+    }
+    const all = graphOf(process.epoch).tasks().map(taskName);
+    if (this.#membersOf(process.epoch).length === 1 && all.some((name) => !process.tasks.has(name))) {
+      // The last one is started again with every task: one may have moved just as its owners ended.
+      process.tasks = new Set(all);
+      return;
+    }
+    process.epoch = next;
+    process.tasks = new Set();
+    this.#giveAll(next - 1);
+    this.#giveAll(next);
+  }
+
+  /** Somebody in the group of a version gets each task that nobody there has. */
+  #giveAll(epoch: number): void {
+    const members = this.#membersOf(epoch);
+    if (members.length === 0) return;
+    const shares = new Map(members.map((member) => [member, new Set(member.tasks)]));
+    for (const name of graphOf(epoch).tasks().map(taskName)) {
+      if (members.every(({ tasks }) => !tasks.has(name)))
+        shares.get(this.scheduler.random.pick(members))?.add(name);
+    }
+    for (const [member, share] of shares) if (share.size > member.tasks.size) member.share(share);
+  }
+
+  /** Some tasks get other owners, now and then two; the old ones learn of it before or after the new. */
+  rebalance(): void {
+    const { random } = this.scheduler;
+    const { epoch } = random.pick(this.processes);
+    const members = this.#membersOf(epoch);
+    const shares = members.map(({ tasks }) => new Set(tasks));
+    // Often the same few, so that they come back to where they were.
+    const movable = graphOf(epoch)
+      .tasks()
+      .slice(0, random.pick([2, 100]));
+    for (let moves = random.between(1, 4); moves > 0; moves -= 1) {
+      const name = taskName(random.pick(movable));
+      for (const share of shares) share.delete(name);
+      for (let owners = random.pick([1, 1, 1, 2]); owners > 0; owners -= 1) random.pick(shares).add(name);
+    }
+    for (const [index, process] of members.entries()) process.share(shares[index] ?? new Set());
+    if (members.length > 1) this.rebalances += 1;
+  }
+
   disturb(): void {
     const { random } = this.scheduler;
+    if (this.isShared && random.chance(0.5)) {
+      this.rebalance();
+      return;
+    }
     const choice = random.next();
     if (choice < 0.2) {
       const partitions = random.pick([...this.log.topics.values()]);
@@ -267,8 +364,10 @@ export class World {
     this.kills += 1;
     this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
       if (!process.owner.isDead) return;
-      // A copy may be started as the new version before the old one has ended anywhere: it waits for it.
-      if (process.index > 0 && this.scheduler.random.chance(0.5)) process.epoch = this.versions().length;
+      // It may be started as the new version before the old one has ended anywhere: it waits for it.
+      const next = this.versions().length;
+      const isSpare = this.isShared ? this.#membersOf(process.epoch).length > 1 : process.index > 0;
+      if (isSpare && process.epoch < next && this.scheduler.random.chance(0.5)) this.goOver(process, next);
       process.start();
     });
   }

@@ -1,0 +1,153 @@
+/**
+ * Measures the whole pipeline, `baleen up` with its simulated world: events a second from connector to Postgres, latency
+ * of alerts, memory, and what it costs to wait.
+ *
+ *     npm run bench:pipeline                                  # all three scenarios, a minute each
+ *     npm run bench:pipeline -- steady --minutes 20           # memory over twenty minutes
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readEndpoints } from '#ops/cli/endpoints.ts';
+import { type Clock, systemClock } from '#pipeline/clock.ts';
+import { messageOf } from '#pipeline/errors.ts';
+import { type Measured, measure, watchAlertLatency } from './measure-pipeline.ts';
+
+const HELP = `Usage: bench:pipeline [full|steady|idle] [options]
+  full               10000 events a second: does the pipeline keep up? (--rate for another load)
+  steady             1000 events a second: latency of alerts, memory
+  idle               no events: what waiting costs
+                     without a name: all three
+  --rate N           events a second
+  --minutes N        how long is measured (default 1)
+  --warmup N         seconds before that (default 20)
+  --speed N          pace of the simulated chain (default 10: a block in 1.2 s, so that there are alerts to measure)
+  --profile DIR      write CPU profiles there
+  --json             one object for each scenario
+An event is a trade or a transfer that a connector received. The simulated world runs in the process that is measured.
+Kafka, registry and Postgres are started as by \`baleen up\`, or taken from the environment.`;
+
+/** Events a second that are offered. */
+const RATES = { full: 10_000, steady: 1_000, idle: 0 } as const;
+type Scenario = keyof typeof RATES;
+
+const isScenario = (name: string): name is Scenario => Object.hasOwn(RATES, name);
+
+/** Feed time passes `speed` times as fast, its trades too: the load is given for each second of the world. */
+const worldOf = (name: Scenario, rate: number, speed: number): readonly string[] =>
+  name === 'idle'
+    ? ['--world-blocks', '1', '--speed', 'max']
+    : ['--events-per-second', String(Math.round(rate / speed)), '--speed', String(speed)];
+
+async function main(clock: Clock): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rate: { type: 'string' },
+      minutes: { type: 'string', default: '1' },
+      warmup: { type: 'string', default: '20' },
+      speed: { type: 'string', default: '10' },
+      profile: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const names = positionals.length === 0 ? Object.keys(RATES) : positionals;
+  if (values.help || !names.every(isScenario)) {
+    process.stdout.write(`${HELP}\n`);
+    return values.help ? 0 : 2;
+  }
+  for (const name of names.filter(isScenario)) {
+    const rate = Number(values.rate ?? RATES[name]);
+    const flags =
+      values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values.profile)}`];
+    const measured = await withPipeline(clock, flags, worldOf(name, rate, Number(values.speed)), (one) =>
+      measure({
+        ...one,
+        clock,
+        warmupMs: Number(values.warmup) * 1_000,
+        durationMs: Number(values.minutes) * 60_000,
+        isIdle: name === 'idle',
+      }),
+    );
+    if (values.json) process.stdout.write(`${JSON.stringify({ scenario: name, rate, ...measured })}\n`);
+    else process.stdout.write(`${sentences(name, rate, measured)}\n`);
+  }
+  return 0;
+}
+
+/** Starts `baleen up` in a folder of its own, and stops it whatever happens. */
+async function withPipeline(
+  clock: Clock,
+  flags: readonly string[],
+  given: readonly string[],
+  work: (running: {
+    pid: number;
+    dataDir: string;
+    command: string;
+    alertsMs: readonly number[];
+  }) => Promise<Measured>,
+): Promise<Measured> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'baleen-bench-'));
+  // Postgres may run as another user and must reach what is below.
+  await chmod(dataDir, 0o711);
+  const words = ['up', '--data-dir', dataDir, ...given];
+  const child = spawn(process.execPath, [...flags, join(import.meta.dirname, '../cli/baleen.js'), ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NO_COLOR: '1' },
+  });
+  child.stdout.on('data', (text: Buffer) => process.stderr.write(text));
+  const ended = once(child, 'exit');
+  const interrupt = (): void => void child.kill('SIGINT');
+  process.on('SIGINT', interrupt);
+  try {
+    let endpoints = await readEndpoints(dataDir);
+    for (; endpoints === null && child.exitCode === null; endpoints = await readEndpoints(dataDir))
+      await clock.sleep(100);
+    if (endpoints === null) throw new Error(`baleen up ended with ${child.exitCode} before it was ready`);
+    const watch = await watchAlertLatency(endpoints.websocketUrl, clock);
+    try {
+      const command = `baleen ${words.join(' ')}`;
+      return await Promise.race([
+        work({ pid: endpoints.pid, dataDir, command, alertsMs: watch.latenciesMs }),
+        ended.then(() => {
+          throw new Error('baleen up ended while it was measured');
+        }),
+      ]);
+    } finally {
+      watch.close();
+    }
+  } finally {
+    process.off('SIGINT', interrupt);
+    child.kill('SIGINT');
+    await ended;
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+  }
+}
+
+function sentences(name: Scenario, rate: number, measured: Measured): string {
+  const { alertLatencyMs, memory, eventsPerSecond, lag } = measured;
+  return [
+    `${name}: ${measured.command}`,
+    `  measured for ${measured.seconds} s after warming up`,
+    ...(name === 'idle'
+      ? []
+      : [
+          `  events: ${eventsPerSecond} a second of ${rate} offered; records that wait: ${lag.first} at first, ${lag.last} at last`,
+          `  Postgres: ${measured.rowsPerSecond} records a second`,
+          `  alerts, from receipt to a subscriber: p50 ${alertLatencyMs.p50 ?? '-'} ms, p99 ${alertLatencyMs.p99 ?? '-'} ms, of ${alertLatencyMs.samples}`,
+        ]),
+    `  CPU: ${measured.cpuPercent} % of a core`,
+    `  memory: ${memory.firstMiB} MiB at first, ${memory.lastMiB} MiB at last, ${memory.peakMiB} MiB at most; ${memory.mibPerMinute} MiB a minute`,
+  ].join('\n');
+}
+
+try {
+  process.exitCode = await main(systemClock);
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,104 @@
+/** The commands that run one part of a pipeline: `connect`, `process`, `deliver`. */
+import { type Command, Option } from 'commander';
+import { shard, wholeNumber } from './options.ts';
+import type { PartOptions } from './part.ts';
+import type { SettingSources } from './settings.ts';
+
+interface Given {
+  readonly config?: string;
+  readonly dataDir: string;
+  readonly adminHost: string;
+  readonly adminPort: number;
+  readonly verbose?: boolean;
+}
+
+const PARTS = [
+  [
+    'connect',
+    'run connectors only',
+    'Receives from the providers that are configured and writes to raw topics.',
+  ],
+  ['deliver', 'run sinks only', 'Takes records out of the topics to where they are wanted.'],
+] as const;
+
+/** `finish` is given the exit code of the command that was run. */
+export function addPartCommands(
+  program: Command,
+  sources: (config: string | undefined) => SettingSources,
+  finish: (code: number) => void,
+): void {
+  const run = async (part: PartOptions['part'], given: Given, sharing: PartOptions['sharing']) => {
+    const { runPart } = await import('./part.ts');
+    const { config, dataDir, adminHost, adminPort, verbose } = given;
+    finish(
+      await runPart({
+        part,
+        sharing,
+        dataDir,
+        adminHost,
+        adminPort,
+        isVerbose: verbose === true,
+        sources: sources(config),
+      }),
+    );
+  };
+  for (const [name, summary, description] of PARTS) {
+    withCommonOptions(program.command(name).summary(summary).description(description))
+      .addHelpText('after', `\nExample:\n  $ baleen ${name} --data-dir /var/lib/baleen-${name}`)
+      .action((given: Given) => run(name, given, 'none'));
+  }
+  withCommonOptions(
+    program
+      .command('process')
+      .summary('run tasks only, shared with other processes')
+      .description(
+        'Runs tasks: those that the group of all such processes leaves to this one, or with --shard a fixed share. ' +
+          'Each process needs a data directory of its own; state that is found there is used.',
+      )
+      .addOption(new Option('--shard <i/n>', 'share i of n, without a group').argParser(shard))
+      .addOption(
+        new Option('--copies <n>', 'shards that run each task: with 2, killing one leaves no gap').argParser(
+          wholeNumber(1, 100),
+        ),
+      ),
+  )
+    .addHelpText(
+      'after',
+      `\nExamples:
+  $ baleen process --data-dir /var/lib/baleen
+  $ baleen process --shard 1/3 --copies 2 --data-dir /var/lib/baleen-1`,
+    )
+    .action(
+      async (given: Given & { shard?: ReturnType<typeof shard>; copies?: number }, command: Command) => {
+        const { shard: own, copies } = given;
+        if (own === undefined) {
+          if (copies !== undefined) command.error('error: --copies needs --shard');
+          return run('process', given, 'group');
+        }
+        if ((copies ?? 1) > own.of)
+          command.error(`error: --copies: at most as many as there are shards, ${own.of}`);
+        return run('process', given, { ...own, copies: copies ?? 1 });
+      },
+    );
+}
+
+const withCommonOptions = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--data-dir <dir>', 'where this process keeps its own; not shared with others').default(
+        '.baleen',
+      ),
+    )
+    .addOption(new Option('--config <file>', 'settings in YAML'))
+    .addOption(
+      new Option('--admin-port <n>', 'port for metrics, status and state; 0: any')
+        .argParser(wholeNumber(0, 65_535))
+        .default(0),
+    )
+    .addOption(
+      new Option(
+        '--admin-host <address>',
+        'where it listens; state can be read there by all who reach it',
+      ).default('127.0.0.1'),
+    )
+    .addOption(new Option('--verbose', 'log more, and show where errors come from'));
