@@ -7,6 +7,7 @@ import { PipelineError } from '#pipeline/errors.ts';
 import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka, Membership } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import { untilAtCut } from '#pipeline/plan/cut.ts';
 import { type Description, describeVersion, fingerprintOf } from '#pipeline/plan/description.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
 import { type Shard, tasksOfShard } from '#pipeline/runtime/assignment.ts';
@@ -68,7 +69,10 @@ export interface Pipeline {
   connect(): Promise<void>;
   /** Settles when a part cannot go on. */
   readonly failed: Promise<Error>;
-  /** Settles when every task here has ended at the cut to the version of this epoch, and its state there is safe. */
+  /**
+   * Settles when every task here has ended at the cut to the version of this epoch, and its state there is safe. In a group,
+   * every task of the group.
+   */
   readonly ended: Promise<number>;
   /** Everything received is folded and delivered. */
   isDrained(): Promise<boolean>;
@@ -152,7 +156,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     const delivering = await startSinks(options, common);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
-    return assemble({ kafka, serde, metrics, processing, membership, delivering, connecting, physicalName });
+    return assemble({ ...common, processing, membership, delivering, connecting });
   } catch (error) {
     await kafka.close();
     throw error;
@@ -226,11 +230,20 @@ function assemble(parts: {
   membership: Membership | null;
   delivering: Delivering;
   connecting: () => Connecting;
+  clock: Clock;
   physicalName: (topic: string) => string;
 }): Pipeline {
-  const { kafka, serde, metrics, processing, delivering, physicalName } = parts;
+  const { kafka, serde, metrics, processing, membership, delivering, physicalName, clock } = parts;
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   void processing.failed.then(fail);
+  const stopping = new AbortController();
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  const shared = membership === null ? [] : graph.tasks();
+  const { signal } = stopping;
+  const endAt = async (epoch: number): Promise<void> => {
+    if (await untilAtCut({ kafka, clock, physicalName, signal }, shared, epoch)) end(epoch);
+  };
+  processing.ended.then(endAt).catch(fail);
   for (const delivery of delivering.deliveries) void delivery.failed.then(fail);
   let connecting: Connecting | null = null;
   const opened = new Map<string, Connector>();
@@ -241,7 +254,7 @@ function assemble(parts: {
     processing,
     physicalName,
     failed,
-    ended: processing.ended,
+    ended,
     connectors: opened,
     sinks: delivering.sinks,
     connect: async () => {
@@ -258,10 +271,11 @@ function assemble(parts: {
       return true;
     },
     stop: async () => {
+      stopping.abort();
       await connecting?.stop();
       // The last checkpoints first: whoever takes over goes on from them.
       await processing.stop();
-      await parts.membership?.leave();
+      await membership?.leave();
       for (const delivery of delivering.deliveries) await delivery.stop();
       await kafka.close();
     },

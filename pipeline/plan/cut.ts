@@ -1,9 +1,10 @@
 /** Decides that another version begins: a record of the plan, up to which every old task folds (engine rules, 11.2). */
 import type { Clock } from '#pipeline/clock.ts';
-import { PipelineError } from '#pipeline/errors.ts';
+import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
+import { writerName } from '#pipeline/merge/position.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
-import { changelogTopicName, type Graph } from '#pipeline/runtime/graph.ts';
+import { changelogTopicName, type Graph, type TaskId } from '#pipeline/runtime/graph.ts';
 import { appendDecision, shortVersion } from '#pipeline/runtime/plan.ts';
 import { readPartition } from '#pipeline/runtime/read-topic.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -77,19 +78,55 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
 
 /** Tasks that have not come to the cut where the present version begins: whoever brings them there must not be cut off. */
 async function tasksBefore(
-  { kafka, physicalName }: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
+  options: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
   versions: readonly Version[],
 ): Promise<readonly string[]> {
-  const present = versions.at(-1);
-  const late: string[] = [];
-  for (const { name, partitions } of versions.at(-2)?.description?.subTopologies ?? []) {
-    for (let partition = 0; partition < partitions; partition += 1) {
-      const last = await lastContents(kafka, physicalName(changelogTopicName(name)), partition);
-      const reached = last?.nextEpoch ?? last?.epoch ?? 0;
-      if (reached < (present?.epoch ?? 0)) late.push(`${name}-${partition}`);
-    }
+  const before = versions.at(-2)?.description?.subTopologies ?? [];
+  const tasks = before.flatMap(({ name, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => ({ subTopology: name, partition })),
+  );
+  const late = await tasksShortOf(options, tasks, versions.at(-1)?.epoch ?? 0);
+  return late.map(({ subTopology, partition }) => writerName(subTopology, partition));
+}
+
+/** Those whose changelog does not say that they are at the cut to the version of `epoch`. */
+async function tasksShortOf(
+  { kafka, physicalName }: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
+  tasks: readonly TaskId[],
+  epoch: number,
+): Promise<readonly TaskId[]> {
+  const late: TaskId[] = [];
+  for (const task of tasks) {
+    const topic = physicalName(changelogTopicName(task.subTopology));
+    const last = await lastContents(kafka, topic, task.partition);
+    if ((last?.nextEpoch ?? last?.epoch ?? 0) < epoch) late.push(task);
   }
   return late;
+}
+
+const CUT_POLL_MS = 1_000;
+
+/**
+ * True when all these tasks, wherever they run, are at the cut to the version of `epoch`; false when the signal aborts. Who
+ * shares tasks with others must not go before: one that another left short of the cut may be given to it.
+ */
+export async function untilAtCut(
+  options: Pick<UpgradeOptions, 'kafka' | 'physicalName' | 'clock'> & { readonly signal: AbortSignal },
+  tasks: readonly TaskId[],
+  epoch: number,
+): Promise<boolean> {
+  const { clock, signal } = options;
+  let late = tasks;
+  while (!signal.aborted) {
+    try {
+      late = await tasksShortOf(options, late, epoch);
+    } catch (error) {
+      if (!isPipelineError(error) || error.action !== 'retry') throw error;
+    }
+    if (late.length === 0) return true;
+    await clock.sleep(CUT_POLL_MS, signal);
+  }
+  return false;
 }
 
 /** Of the highest complete step of a changelog; null: there is none. */
@@ -98,6 +135,19 @@ async function lastContents(
   topic: string,
   partition: number,
 ): Promise<Pick<CheckpointContents, 'epoch' | 'nextEpoch'> | null> {
+  for (;;) {
+    try {
+      const meta = await lastMeta(kafka, topic, partition);
+      // Written by a checkpoint of this program.
+      return meta === null ? null : (JSON.parse(meta) as CheckpointContents);
+    } catch (error) {
+      // Deleted while it was read, because a snapshot behind it says the same.
+      if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
+    }
+  }
+}
+
+async function lastMeta(kafka: Kafka, topic: string, partition: number): Promise<string | null> {
   const groups = new GroupAssembler();
   let meta: string | null = null;
   let step = -1;
@@ -107,8 +157,7 @@ async function lastContents(
     step = group.to;
     ({ meta } = group);
   }
-  // Written by a checkpoint of this program.
-  return meta === null ? null : (JSON.parse(meta) as CheckpointContents);
+  return meta;
 }
 
 /** Facts from their first on, the others from their present end. A topic that is not there yet begins at 0. */

@@ -1,5 +1,6 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
 import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
+import { untilAtCut } from '#pipeline/plan/cut.ts';
 import type { Version } from '#pipeline/plan/versions.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
@@ -34,6 +35,8 @@ const countingHops = (world: World): Metrics => ({
 /** Entries of a task's disk; what is written survives its process. */
 type Disk = Map<string, Map<string, string>>;
 
+const physicalName = (topic: string): string => topic;
+const never = new AbortController().signal;
 const graphOf = (epoch: number): Graph => graphs[epoch - 1] ?? graphs[0];
 
 export const taskName = ({ subTopology, partition }: TaskId): string => `${subTopology}-${partition}`;
@@ -67,18 +70,20 @@ export class SimulatedProcess {
     const versions = world.versions();
     // A member of a group is given its tasks once it has started.
     const own = world.isShared && random.chance(0.5) ? new Set<string>() : this.tasks;
+    const kafka = world.log.client(owner, {
+      onStored: (topic, isInPart) => this.#onStored(topic, isInPart, owner),
+      speed: index === 0 ? 1 : random.pick([1, 1, 0.1]),
+    });
+    const clock = simulatedClock(world.scheduler, owner, random.between(-3, 3));
     void startProcessing({
-      kafka: world.log.client(owner, {
-        onStored: (topic, isInPart) => this.#onStored(topic, isInPart, owner),
-        speed: index === 0 ? 1 : random.pick([1, 1, 0.1]),
-      }),
+      kafka,
       graph: graphOf(epoch),
       genesis: { fingerprint: fingerprintOf(epoch), epoch, startOffsets: new Map(), versions },
       serde,
-      clock: simulatedClock(world.scheduler, owner, random.between(-3, 3)),
+      clock,
       log: silentLog,
       metrics: countingHops(world),
-      physicalName: (topic) => topic,
+      physicalName,
       openState: async (task) => this.#openDisk(task, owner),
       owns: (task) => own.has(taskName(task)),
       instance: `p${index}-${this.starts}`,
@@ -99,7 +104,12 @@ export class SimulatedProcess {
         this.processing = processing;
         this.#assign();
         void processing.failed.then((error) => world.fail(error, owner));
-        void processing.ended.then((next) => this.#end(next, owner));
+        const endAt = async (next: number): Promise<void> => {
+          const shared = world.isShared ? graphOf(epoch).tasks() : [];
+          if (await untilAtCut({ kafka, clock, physicalName, signal: never }, shared, next))
+            this.#end(next, owner);
+        };
+        processing.ended.then(endAt).catch((error: unknown) => world.fail(error, owner));
       },
       (error: unknown) => world.fail(error, owner),
     );
@@ -285,12 +295,6 @@ export class World {
   goOver(process: SimulatedProcess, next: number): void {
     if (!this.isShared) {
       process.epoch = next;
-      return;
-    }
-    const all = graphOf(process.epoch).tasks().map(taskName);
-    if (this.#membersOf(process.epoch).length === 1 && all.some((name) => !process.tasks.has(name))) {
-      // The last one is started again with every task: one may have moved just as its owners ended.
-      process.tasks = new Set(all);
       return;
     }
     process.epoch = next;
