@@ -223,7 +223,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'hop-resumes-at-the-wrong-offset',
     file: 'merge/inbound.ts',
-    from: 'let offset = nextOffset;\n',
+    from: 'let offset = firstOfLater ?? nextOffset;\n',
     to: 'let offset = nextOffset + channels.reduce((sum, { unseen, queue }) => sum + Math.max(0, unseen.length - queue.length), 0);\n',
   },
   {
@@ -266,8 +266,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'one-name-for-all-starts',
     file: 'runtime/open-task.ts',
-    from: 'const { graph, physicalName, instance } = options;',
-    to: "const { graph, physicalName } = options; const instance = 'same';",
+    from: 'const { graph, genesis, physicalName, instance } = options;',
+    to: "const { graph, genesis, physicalName } = options; const instance = 'same';",
   },
   // State, timers, retention.
   {
@@ -371,14 +371,38 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'ended-before-its-checkpoint',
     file: 'runtime/checkpoints.ts',
-    from: 'task.ended !== null && lastStep === task.step',
-    to: 'task.ended !== null && lastStep >= 0',
+    from: 'task.ended !== null && log.lastStep === task.step',
+    to: 'task.ended !== null && log.lastStep >= 0',
   },
   {
     name: 'new-version-starts-before-the-cut',
     file: 'runtime/open-task.ts',
-    from: "if (standing !== 'early') return standing;",
-    to: "return standing === 'over' ? 'over' : 'ready';",
+    from: "if (standing !== 'ready') {",
+    to: "if (standing === 'over') {",
+  },
+  {
+    name: 'what-is-decided-while-it-runs-stays-unknown',
+    file: 'runtime/open-task.ts',
+    from: "isPipelineError(error, 'FINGERPRINT_CHANGED') || genesis.versions === undefined",
+    to: "isPipelineError(error, 'FINGERPRINT_CHANGED') || true",
+  },
+  {
+    name: 'a-wait-for-the-cut-holds-the-others',
+    file: 'runtime/assigning.ts',
+    from: "if (opened === 'early') early.push(id);",
+    to: "if (opened === 'early') coming.unshift(id);",
+  },
+  {
+    name: 'ended-while-a-task-is-on-its-way',
+    file: 'runtime/processing.ts',
+    from: 'if (!assignment.isSettled || !kept.every(isAtCut)) return;',
+    to: 'if (!kept.every(isAtCut)) return;',
+  },
+  {
+    name: 'group-ends-short-of-the-cut',
+    file: 'plan/cut.ts',
+    from: 'if (late.length === 0) return true;',
+    to: 'return true;',
   },
   {
     name: 'old-version-takes-newer-state',

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, channelPoint, createChannel, resumeChannel } from './channel.ts';
-import { acceptTick, derivedInbound, isTailLate, rawInbound, tailLost } from './inbound.ts';
+import { acceptTick, derivedInbound, rawInbound } from './inbound.ts';
 import { formatPosition, nextDigest, POSITION_HEADER, readPosition, TICK_HEADER } from './position.ts';
+import { isTailLate, tailLost } from './tails.ts';
 
 function codeOf(work: () => unknown): string | null {
   try {

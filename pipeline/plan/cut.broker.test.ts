@@ -201,6 +201,7 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
     const { one, two, start, write, upgradeToTwo, streamsOf, written } = await createWorld();
     const upstream = await start(one, 'one-up', ({ subTopology }) => subTopology === 'count');
     const downstream = await start(one, 'one-down', ({ subTopology }) => subTopology === 'pass');
+    const spare = await start(one, 'one-spare', () => false);
     await write();
     await downstream.stop();
     await upgradeToTwo();
@@ -215,6 +216,12 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
     expect(await Promise.race([idle.ended, idle.failed])).toBe(2);
     await idle.stop();
     const next = await start(two, 'two');
+    await drained(next);
+    // One that has run since before the cut, and hears of it only now that it is given what others have ended.
+    await spare.assign(one.tasks());
+    expect(await Promise.race([spare.ended, spare.failed])).toBe(2);
+    expect(spare.tasks.map(({ writer }) => writer)).toEqual(['pass-0']);
+    await write();
     await drained(next);
     const ids = (await streamsOf()).map((line) => Number(line.split(' ')[0])).sort((a, b) => a - b);
     expect(ids).toEqual(Array.from({ length: written() }, (_, index) => index + 1));

@@ -1,7 +1,7 @@
 /** When checkpoints are taken, one task after the other, and what hangs on them: snapshots, tails, lag. */
 import { backoffMs, type Clock } from '#pipeline/clock.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
-import { tailLost } from '#pipeline/merge/inbound.ts';
+import { tailLost } from '#pipeline/merge/tails.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';

@@ -14,7 +14,7 @@ import { type CommittedStep, isAtCut, type KeptTask, startCheckpoints } from './
 import { createControl } from './control.ts';
 import type { Graph, TaskId } from './graph.ts';
 import { createHop, type HopMode } from './hop.ts';
-import { createInputs, type Input } from './inputs.ts';
+import { createInputs, isFolded } from './inputs.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { measureLatency, measureTasks } from './measuring.ts';
 import { type OpenState, openTask, type TaskRestore } from './open-task.ts';
@@ -293,23 +293,6 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
 
 /** Whether readers append ticks to the partitions of a layer: where the broker stamps them, so that they prove something. */
 const hasTicks = (layer: Layer | undefined): boolean => layer !== 'derived' && layer !== 'history';
-
-/** Every input was read to its present end by all its readers. */
-async function isFolded(kafka: Kafka, inputs: readonly Input[]): Promise<boolean> {
-  const admin = kafka.admin();
-  try {
-    for (const [physical, group] of Map.groupBy(inputs, (input) => input.physical)) {
-      const ends = new Map((await admin.offsets(physical)).map(({ partition, end }) => [partition, end]));
-      const isBehind = group.some(({ partition, readers }) =>
-        readers.some(({ inbound }) => inbound.nextOffset < (ends.get(partition) ?? 0)),
-      );
-      if (isBehind) return false;
-    }
-    return true;
-  } finally {
-    await admin.close();
-  }
-}
 
 /** `<folder>/<sub-topology>-<partition>`. */
 export const stateFolder = (folder: string, { subTopology, partition }: TaskId): string =>

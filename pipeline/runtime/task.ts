@@ -9,10 +9,11 @@ import {
   type Pending,
   resumeChannel,
 } from '#pipeline/merge/channel.ts';
-import { acceptTick, derivedInbound, type Inbound, rawInbound, watchTails } from '#pipeline/merge/inbound.ts';
+import { acceptTick, type Inbound } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
-import { contentsToBegin, firstResume, knownFingerprints, ownVersion } from '#pipeline/plan/beginning.ts';
+import { watchTails } from '#pipeline/merge/tails.ts';
+import { contentsToBegin, knownFingerprints } from '#pipeline/plan/beginning.ts';
 import { decodeDecision } from '#pipeline/plan/decisions.ts';
 import { isCutTo } from '#pipeline/plan/versions.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -27,6 +28,7 @@ import type { Door, Hop } from './hop.ts';
 import type { Limits } from './limits.ts';
 import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
 import type { Genesis } from './plan.ts';
+import { createInbounds, unreadPoints } from './task-inbounds.ts';
 
 export interface TaskOptions {
   readonly id: TaskId;
@@ -311,53 +313,8 @@ export function createTask(options: TaskOptions): Task {
   };
 }
 
-/**
- * Writers that this version does not read keep their place: a later one may read them again. What is behind that place
- * lies in Kafka, as the checkpoint found it, and is not compared any more.
- */
-function unreadPoints(
-  saved: CheckpointContents | null,
-  channels: readonly Channel[],
-): CheckpointContents['channels'] {
-  const read = new Set(channels.map(channelName));
-  return Object.fromEntries(
-    Object.entries(saved?.channels ?? {})
-      .filter(([name]) => !read.has(name))
-      .map(([name, { sequence, digest }]) => [name, { sequence, digest }]),
-  );
-}
-
 const tooEarly = (place: string, epoch: number): PipelineError =>
   new PipelineError(
     'EPOCH_CLOSED',
     `${place}: a later version than ${epoch} wrote it, and the plan does not say where it begins; is the plan the one of these topics?`,
   );
-
-function createInbounds(
-  channels: readonly Channel[],
-  graph: Graph,
-  genesis: Genesis,
-  saved: CheckpointContents | null,
-  maxWaitingBytes: number,
-): readonly Inbound[] {
-  const groups = Map.groupBy(channels, ({ topic, partition }) => `${topic}/${partition}`);
-  return [...groups].map(([name, group]) => {
-    const [first] = group;
-    if (first === undefined) throw new PipelineError('INVARIANT_BROKEN', `${name}: no channels`);
-    const resume = saved?.inputs[name];
-    if (first.writer !== '') {
-      const { topic, partition } = first;
-      return derivedInbound({
-        topic,
-        partition,
-        channels: group,
-        resumeOffset: resume?.offset ?? 0,
-        epoch: genesis.epoch,
-        cutMs: ownVersion(genesis)?.cut?.logTimeMs ?? 0,
-        maxWaitingBytes,
-      });
-    }
-    const layer = graph.topics.find((topic) => topic.name === first.topic)?.layer ?? 'raw';
-    return rawInbound(first, resume ?? firstResume(name, layer, genesis));
-  });
-}

@@ -5,10 +5,12 @@
 import type { Graph } from '#pipeline/runtime/graph.ts';
 import { readControlTick } from '#pipeline/runtime/outputs.ts';
 import type { Faults, SimulatedLog } from './log.ts';
-import { bytesOf, found, reference, type Streams, timeOf } from './reference.ts';
+import { SimulatedProcess, taskName } from './process.ts';
+import { reference } from './reference.ts';
 import type { Random } from './scheduler.ts';
+import { bytesOf, DERIVED, found, type Streams, timeOf } from './streams.ts';
 import { graphs } from './topology.ts';
-import { SimulatedProcess, taskName, Violation, World } from './world.ts';
+import { Violation, World } from './world.ts';
 
 export interface ScheduleResult {
   /** Records in derived topics, duplicates left out. */
@@ -29,7 +31,6 @@ export interface ScheduleResult {
   readonly afterCut: number;
 }
 
-const DERIVED = ['mid', 'dev', 'fin', 'out', 'win', 'dlq'];
 const FAULTS: readonly Faults[] = [
   { refused: 0.1, unanswered: 0.1, ghosts: 0.1, delayMs: 4 },
   { refused: 0.02, unanswered: 0.02, ghosts: 0.02, delayMs: 2 },
