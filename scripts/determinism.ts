@@ -37,7 +37,7 @@ interface Run {
 }
 
 const BATCHES: readonly Partial<Limits>[] = [
-  { turnRecords: 1, maxWaitingBytes: 64 * 1024, changelogRecordChars: 2_000, recentValues: 10 },
+  { turnRecords: 1, maxWaitingBytes: 64 * 1024, changelogRecordBytes: 2_000, recentValues: 10 },
   { turnRecords: 256 },
   { turnRecords: 10_000, maxWaitingBytes: 64 * 1024 * 1024, recentValues: 1_000_000 },
 ];

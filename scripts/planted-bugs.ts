@@ -180,13 +180,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'contents-after-the-wait',
     file: 'runtime/checkpoint.ts',
-    from: 'const operations = captured.operations(meta);',
-    to: 'const operations = captured.operations(JSON.stringify(task.contents()));',
+    from: 'withContents(operations, meta)',
+    to: 'withContents(operations, JSON.stringify(task.contents()))',
   },
   {
     name: 'values-of-a-checkpoint-unreadable',
-    file: 'state/entries.ts',
-    from: 'flushing = captured;',
+    file: 'state/segment-cells.ts',
+    from: 'cell.isFlushing = true;',
     to: '',
   },
   // The hop in memory.
@@ -232,6 +232,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     from: 'acceptTick(channel, boundMs, sequence, clock.nowMs())',
     to: 'acceptTick(channel, boundMs, 0, clock.nowMs())',
   },
+  {
+    name: 'what-was-forgotten-is-held-for-absent',
+    file: 'state/segment-cells.ts',
+    from: 'this.#forgotten.add(cell.key);',
+    to: '',
+  },
+  {
+    name: 'segments-of-before-held-for-empty',
+    file: 'state/entries.ts',
+    from: 'stored === null || (stored !== undefined && compareUtf8(own, stored) > 0)',
+    to: 'true',
+  },
   // The changelog.
   {
     name: 'groups-applied-in-any-order',
@@ -242,8 +254,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'resent-parts-count-again',
     file: 'state/changelog.ts',
-    from: 'else if (!parts.has(index)) parts.set(index, readOperations(value, place));',
-    to: 'else parts.set(parts.size, readOperations(value, place));',
+    from: 'else if (!parts.has(index)) parts.set(index, this.#keeps ? readPart(record.value, place) : NOTHING);',
+    to: 'else parts.set(parts.size, this.#keeps ? readPart(record.value, place) : NOTHING);',
   },
   {
     name: 'a-slow-copy-moves-back',
@@ -260,8 +272,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'snapshot-on-top',
     file: 'runtime/restore.ts',
-    from: "if (how === 'replace') await backend.clear('', LAST_KEY);",
-    to: '',
+    from: "await backend.clear('', LAST_KEY);\n    let writing",
+    to: 'let writing',
   },
   {
     name: 'one-name-for-all-starts',
@@ -321,14 +333,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'retention-too-short-by-one',
     file: 'state/key-value.ts',
-    from: 'entry.writtenMs + retentionMs < nowMs',
-    to: 'entry.writtenMs + retentionMs <= nowMs',
+    from: 'entry.writtenMs + retentionMs < access.context.logTimeMs',
+    to: 'entry.writtenMs + retentionMs <= access.context.logTimeMs',
   },
   {
     name: 'segment-dropped-too-early',
     file: 'state/key-value.ts',
     from: 'entries.dropBelow(previous);',
-    to: 'entries.dropBelow(present);',
+    to: 'entries.dropBelow(prefix(segment));',
   },
   // Windows.
   {

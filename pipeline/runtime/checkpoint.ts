@@ -6,7 +6,7 @@ import type { ResumePoint } from '#pipeline/merge/inbound.ts';
 import type { MergeKey } from '#pipeline/merge/merge.ts';
 import type { WriteOperation } from '#pipeline/state/backend.ts';
 import { encodeGroup } from '#pipeline/state/changelog.ts';
-import type { KeyRange } from '#pipeline/state/task-state.ts';
+import { type KeyRange, withContents } from '#pipeline/state/task-state.ts';
 import type { Destination } from './outputs.ts';
 import type { Task } from './task.ts';
 
@@ -38,7 +38,7 @@ export type CheckpointStage =
   | {
       readonly name: 'local';
       readonly wait: 'written';
-      readonly operations: readonly WriteOperation[];
+      readonly operations: Iterable<WriteOperation>;
       /** Cleared after the batch is written. */
       readonly dropped: readonly KeyRange[];
     };
@@ -54,8 +54,8 @@ export interface ChangelogWriter {
   groups: number;
   /** Written since the last snapshot. */
   bytesSinceSnapshot: number;
-  /** Text of one record; a single larger entry goes alone. */
-  readonly maxRecordChars: number;
+  /** One record of a group; a single larger entry goes alone. */
+  readonly maxRecordBytes: number;
 }
 
 /**
@@ -72,14 +72,13 @@ export function* checkpoint(task: Task, log: ChangelogWriter): Generator<Checkpo
   // 2. All outputs up to that step are in Kafka. Without this a restart would go on after records that nobody has. So is
   // all that was taken from memory by then: its writers are of this process and had given it to the same producer.
   yield { name: 'outputs', wait: 'acknowledged' };
-  const operations = captured.operations(meta);
+  const { operations } = captured;
   // 3. The changelog before the local state: the other way round leaves a step that no other machine can restore.
   if (log.topic !== null) {
     log.groups += 1;
     const { instance, groups: number, lastStep: from } = log;
     const group = { instance, number, from, to: contents.step, kind: 'delta' as const };
-    // The last operation is the meta, which is the end marker of a group.
-    for (const entry of encodeGroup(group, operations.slice(0, -1), {
+    for (const entry of encodeGroup(group, operations, {
       ...log,
       meta,
       logTimeMs: contents.logTimeMs,
@@ -90,7 +89,8 @@ export function* checkpoint(task: Task, log: ChangelogWriter): Generator<Checkpo
     yield { name: 'changelog', wait: 'acknowledged' };
   }
   // 4. State and contents in one atomic local batch.
-  yield { name: 'local', wait: 'written', operations, dropped: captured.dropped };
+  const { dropped } = captured;
+  yield { name: 'local', wait: 'written', operations: withContents(operations, meta), dropped };
   captured.settled();
   log.lastStep = contents.step;
   // 5. Group offsets follow (lag.ts): for lag tools only, never read back.

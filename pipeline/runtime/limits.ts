@@ -6,8 +6,8 @@ export interface Limits {
   readonly maxWaitingBytes: number;
   /** Changelog bytes after which a snapshot is written, and at least twice the size of the last one. */
   readonly snapshotBytes: number;
-  /** Text of one record of a changelog group; a single larger entry goes alone. */
-  readonly changelogRecordChars: number;
+  /** One record of a changelog group; a single larger entry goes alone. */
+  readonly changelogRecordBytes: number;
   /** Values of one store that are kept decoded; as many older ones beside them. */
   readonly recentValues: number;
 }
@@ -16,6 +16,6 @@ export const DEFAULT_LIMITS: Limits = {
   turnRecords: 256,
   maxWaitingBytes: 8 * 1024 * 1024,
   snapshotBytes: 4 * 1024 * 1024,
-  changelogRecordChars: 256 * 1024,
+  changelogRecordBytes: 256 * 1024,
   recentValues: 20_000,
 };

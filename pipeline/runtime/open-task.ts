@@ -116,7 +116,7 @@ async function openOver(
       lastStep: task.step,
       groups: 0,
       bytesSinceSnapshot: 0,
-      maxRecordChars: options.limits.changelogRecordChars,
+      maxRecordBytes: options.limits.changelogRecordBytes,
     },
   };
 }

@@ -81,7 +81,7 @@ describe.skipIf(brokers === undefined)('a changelog (set KAFKA_BROKERS)', { time
       lastStep: 0,
       groups: 0,
       bytesSinceSnapshot: 0,
-      maxRecordChars: 30,
+      maxRecordBytes: 30,
     };
     const advance = async (steps: number): Promise<void> => {
       log.groups += 1;

@@ -44,6 +44,14 @@ describe('a restore', () => {
     expect(seen.at(-1)).toEqual(done);
   });
 
+  test('passes over pieces of a state that was never finished', async () => {
+    const { append, run } = openChangelog();
+    append(encode({ to: 4 }));
+    const disk = new Map([['p.s\u001fleft over', '1']]);
+    await run(disk);
+    expect(shared(disk)).toEqual(stateAt(4));
+  });
+
   test('takes what is on the disk, and reads only what it has not read', async () => {
     const { kafka, append, run } = openChangelog();
     append(encode({ to: 40 }));

@@ -2,8 +2,8 @@
 import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { crossCuts, knownFingerprints } from '#pipeline/plan/beginning.ts';
-import { LAST_KEY, type StateBackend } from '#pipeline/state/backend.ts';
-import { applicable, type Group, GroupAssembler, withMeta } from '#pipeline/state/changelog.ts';
+import { LAST_KEY, type StateBackend, type WriteOperation } from '#pipeline/state/backend.ts';
+import { applicable, type Group, GroupAssembler, metaOperation } from '#pipeline/state/changelog.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { Genesis } from './plan.ts';
@@ -13,6 +13,9 @@ import { readPartition } from './read-topic.ts';
 export const LOCAL_PREFIX = '\u0000';
 /** Everything complete before this offset of the changelog is in the folder. */
 const READ_KEY = `${LOCAL_PREFIX}changelog`;
+
+/** Packed bytes of a large group that are written at once. */
+const PIECE_BYTES = 1024 * 1024;
 
 /** The first may be due to what the folder has and the changelog no longer shows; from its start, there must be none. */
 const MAX_HOLES = 3;
@@ -51,12 +54,31 @@ export async function restore(options: RestoreOptions): Promise<RestoreProgress>
   const apply = async (group: Group): Promise<void> => {
     const how = applicable(group, stepOf());
     if (how === null) return;
-    if (how === 'replace') await backend.clear('', LAST_KEY);
+    const contents = [metaOperation(group.meta)];
     const [before, after] = [contentsOf(backend.get(META_KEY)), contentsOf(group.meta)];
-    if (before !== null && after !== null) await crossCuts(backend, options, before.epoch, after.epoch);
-    await backend.write(withMeta(group));
-    entries += group.operations.length;
-    for (const { key, value } of group.operations) bytes += key.length + (value?.length ?? 0);
+    if (how === 'replace') await replace(group, contents);
+    else {
+      if (before !== null && after !== null) await crossCuts(backend, options, before.epoch, after.epoch);
+      await backend.writePacked(group.parts, contents);
+    }
+    entries += group.count;
+    for (const part of group.parts) bytes += part.length;
+  };
+
+  /** In pieces: without contents, which come last, a folder counts as empty. */
+  const replace = async ({ parts }: Group, contents: readonly WriteOperation[]): Promise<void> => {
+    await backend.clear('', LAST_KEY);
+    let writing = Promise.resolve();
+    for (const pieces of piecesOf(parts)) {
+      // The next is made ready while this one is written.
+      const next = backend.writePacked(pieces, []);
+      // Its failure is met when it is awaited, also when the one before it failed.
+      next.catch(() => {});
+      await writing;
+      writing = next;
+    }
+    await writing;
+    await backend.write(contents);
   };
 
   /** False: what is there from `from` on does not reach the highest step. */
@@ -84,6 +106,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreProgress>
     return ranges.find((one) => one.partition === partition) ?? { start: 0, end: 0 };
   };
 
+  // Without contents there may be pieces of a state that was being made.
+  if (backend.get(META_KEY) === undefined) await backend.clear(META_KEY, LAST_KEY);
   let holes = 0;
   for (let isFirst = true; holes < MAX_HOLES; isFirst = false) {
     const { start } = await range();
@@ -101,4 +125,19 @@ export async function restore(options: RestoreOptions): Promise<RestoreProgress>
     'CHANGELOG_BROKEN',
     `${topic}/${partition}: expected groups that lead to its highest step, found a hole; start with --fresh, or rebuild from the raw topics with baleen replay`,
   );
+}
+
+/** The parts of a group, as many together as make a piece. */
+function* piecesOf(parts: readonly Buffer[]): Generator<readonly Buffer[]> {
+  let piece: Buffer[] = [];
+  let sizeBytes = 0;
+  for (const part of parts) {
+    piece.push(part);
+    sizeBytes += part.length;
+    if (sizeBytes < PIECE_BYTES) continue;
+    yield piece;
+    piece = [];
+    sizeBytes = 0;
+  }
+  if (piece.length > 0) yield piece;
 }

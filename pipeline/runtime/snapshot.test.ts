@@ -33,7 +33,7 @@ async function startCopy(kafka: SmallKafka, instance: string): Promise<Copy> {
       lastStep: step,
       groups: 0,
       bytesSinceSnapshot: 1,
-      maxRecordChars: 30,
+      maxRecordBytes: 30,
     },
     waiting: [],
     next: step,
@@ -85,7 +85,7 @@ describe('a snapshot', () => {
     const left = kafka.records(TOPIC, 0);
     expect(left[0]?.offset).toBe(before);
     expect(left.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)).toBe(bytes);
-    expect(left.some(({ value }) => value?.includes(LOCAL_PREFIX))).toBe(false);
+    expect(left.some(({ value }) => value?.includes(`${LOCAL_PREFIX}changelog`))).toBe(false);
     expect(copy.log.bytesSinceSnapshot).toBe(0);
     expect(await restored(kafka)).toEqual(stateAt(20));
     begin(copy, 3);

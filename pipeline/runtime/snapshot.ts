@@ -1,8 +1,8 @@
 /** A snapshot of a task's state in its changelog, and the deletion of what it makes needless (engine rules, 9.3). */
 import { isPipelineError } from '#pipeline/errors.ts';
-import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
-import { LAST_KEY, type StateBackend, type WriteOperation } from '#pipeline/state/backend.ts';
-import { applicable, encodeGroup, GroupAssembler } from '#pipeline/state/changelog.ts';
+import type { Entry, Kafka, Producer } from '#pipeline/kafka/types.ts';
+import { LAST_KEY, type StateBackend } from '#pipeline/state/backend.ts';
+import { applicable, createGroupEncoder, GroupAssembler } from '#pipeline/state/changelog.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
 import type { ChangelogWriter } from './checkpoint.ts';
 import { readPartition } from './read-topic.ts';
@@ -34,16 +34,21 @@ export async function writeSnapshot(options: {
     to: log.lastStep,
     kind: 'snapshot' as const,
   };
-  const operations: WriteOperation[] = [];
-  for await (const [key, value] of backend.scan('', LAST_KEY)) {
-    if (key !== META_KEY && !key.startsWith(LOCAL_PREFIX)) operations.push({ key, value });
-  }
+  const encoder = createGroupEncoder(group, { ...log, logTimeMs: task.logTimeMs });
   let bytes = 0;
-  for (const entry of encodeGroup(group, operations, { ...log, meta, logTimeMs: task.logTimeMs })) {
+  const append = (entry: Entry): void => {
     bytes += entry.value?.length ?? 0;
     producer.append(topic, partition, entry);
+  };
+  for await (const page of backend.pages('', LAST_KEY)) {
+    for (const [key, value] of page) {
+      if (key === META_KEY || key.startsWith(LOCAL_PREFIX)) continue;
+      const full = encoder.add({ key, value });
+      if (full !== null) append(full);
+    }
     await producer.writable();
   }
+  for (const entry of encoder.end(meta)) append(entry);
   await producer.acknowledged();
   log.bytesSinceSnapshot = 0;
   try {
@@ -61,9 +66,9 @@ async function deleteBefore(
   number: number,
 ): Promise<void> {
   const { partition } = task.id;
-  const whole = new GroupAssembler();
+  const whole = new GroupAssembler({ keeps: false });
   let first: number | null = null;
-  const rest = new GroupAssembler();
+  const rest = new GroupAssembler({ keeps: false });
   let step = 0;
   for await (const record of readPartition(kafka, topic, partition)) {
     const place = `${topic}/${partition}/${record.offset}`;

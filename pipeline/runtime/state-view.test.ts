@@ -3,7 +3,7 @@ import { defineProcessor, keyed, type StoreContext } from '#pipeline/processor.t
 import { type KeyValueStore, keyValue } from '#pipeline/state/key-value.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import type { Codec, StoreDeclaration } from '#pipeline/state/store.ts';
-import { createTaskState, META_KEY, storePrefix } from '#pipeline/state/task-state.ts';
+import { createTaskState, META_KEY, storePrefix, withContents } from '#pipeline/state/task-state.ts';
 import { versioned } from '#pipeline/state/versioned.ts';
 import { dlq, enrichedTransfers, planTopic, rawEvm } from '#schemas/topics.ts';
 import { buildGraph } from './graph.ts';
@@ -88,7 +88,7 @@ describe('a key', () => {
       attempt: (_part: string, work: () => void) => work(),
     };
     (state.open({ ...options, context }).handle as KeyValueStore<number>).put('a', 1);
-    backend.writeNow(state.capture().operations(''));
+    backend.writeNow(withContents(state.capture().operations, ''));
     const read = (logTimeMs: number) => {
       backend.writeNow([{ key: META_KEY, value: meta(1, logTimeMs)[1] }]);
       return lookUp([{ task: 'sum-0', state: backend }], findStore(graph, 'sum.seen'), 'a');

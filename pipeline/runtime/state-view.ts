@@ -9,6 +9,7 @@ import { PipelineError } from '#pipeline/errors.ts';
 import type { StoreContext } from '#pipeline/processor.ts';
 import { LAST_KEY, type StateBackend } from '#pipeline/state/backend.ts';
 import { compareUtf8 } from '#pipeline/state/byte-order.ts';
+import { readOnlyEntries } from '#pipeline/state/read-only-entries.ts';
 import type { Codec, Json, StoreDeclaration } from '#pipeline/state/store.ts';
 import { META_KEY, storePrefix } from '#pipeline/state/task-state.ts';
 import type { CheckpointContents } from './checkpoint.ts';
@@ -195,15 +196,7 @@ function openView(
     attempt: () => {},
     entries: <V>(own: Codec<V>) => {
       codec = own;
-      return {
-        get: (key: string) => {
-          const text = state.get(prefix + key.toWellFormed());
-          return text === undefined ? undefined : own.decode(text);
-        },
-        put: () => {},
-        delete: () => {},
-        dropBelow: () => {},
-      };
+      return readOnlyEntries(own, (key) => state.get(prefix + key));
     },
   });
   // A store that must be loaded as a whole first cannot answer here.

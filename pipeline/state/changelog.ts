@@ -4,12 +4,13 @@
  * Copies and zombies of a task write to the same partition, interleaved. So a group is known by its instance and number,
  * counts only once its end marker and everything before it are there, and is applied by its steps, never by its place.
  *
- * A record of a group: header `group` = `instance;number;from;to;kind;index`, value = JSON of [[key, value | null], ...].
+ * A record of a group: header `group` = `instance;number;from;to;kind;index`, value = packed writes (`packed.ts`).
  * Its end: the same header, a header `end` = number of records before it, value = the checkpoint's contents.
  */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Entry, KafkaRecord } from '#pipeline/kafka/types.ts';
 import type { WriteOperation } from './backend.ts';
+import { countPacked, createPacker, unpackTexts } from './packed.ts';
 import { META_KEY } from './task-state.ts';
 
 const GROUP_HEADER = 'group';
@@ -27,64 +28,96 @@ export interface GroupName {
 
 /** A complete group. */
 export interface Group extends GroupName {
-  readonly operations: readonly WriteOperation[];
+  /** Packed writes, in order. */
+  readonly parts: readonly Buffer[];
+  /** How many writes there are. */
+  readonly count: number;
   /** Contents of the checkpoint at `to`. */
   readonly meta: string;
   /** Offset of its first record. */
   readonly offset: number;
 }
 
-/** Records of a group, its end marker last. `operations` holds no meta: `meta` goes into the end marker. */
-export function* encodeGroup(
-  group: GroupName,
-  operations: Iterable<WriteOperation>,
-  options: { readonly meta: string; readonly logTimeMs: number; readonly maxRecordChars: number },
-): Generator<Entry> {
-  const { meta, logTimeMs, maxRecordChars } = options;
-  const record = (index: number, value: string, end: readonly (readonly [string, Buffer])[] = []): Entry => {
-    const { instance, number, from, to, kind } = group;
+/** Makes the records of one group out of its writes. */
+export interface GroupEncoder {
+  /** A record that is full; null: none is yet. */
+  add(operation: WriteOperation): Entry | null;
+  /** The rest, the end marker last. `meta`, the contents of the checkpoint, goes into that. */
+  end(meta: string): readonly Entry[];
+}
+
+/** `maxRecordBytes`: of one record; a single larger write goes alone. */
+export function createGroupEncoder(
+  { instance, number, from, to, kind }: GroupName,
+  { logTimeMs, maxRecordBytes }: { readonly logTimeMs: number; readonly maxRecordBytes: number },
+): GroupEncoder {
+  const packer = createPacker();
+  let index = 0;
+  const record = (value: Buffer, end: readonly (readonly [string, Buffer])[] = []): Entry => {
     const name = `${instance};${number};${from};${to};${kind};${index}`;
+    if (end.length === 0) index += 1;
     return {
       timestampMs: logTimeMs,
       key: null,
-      value: Buffer.from(value),
+      value,
       headers: [[GROUP_HEADER, Buffer.from(name, 'latin1')], ...end],
     };
   };
-  let index = 0;
-  let texts: string[] = [];
-  let chars = 0;
-  for (const { key, value } of operations) {
-    const text = JSON.stringify([key, value]);
-    if (chars > 0 && chars + text.length > maxRecordChars) {
-      yield record(index, `[${texts.join()}]`);
-      index += 1;
-      texts = [];
-      chars = 0;
-    }
-    texts.push(text);
-    chars += text.length;
+  return {
+    add: (operation) => {
+      const before = packer.sizeBytes;
+      const added = packer.add(operation);
+      return before > 0 && before + added > maxRecordBytes ? record(packer.take(before)) : null;
+    },
+    end: (meta) => {
+      const rest = packer.sizeBytes > 0 ? [record(packer.take(packer.sizeBytes))] : [];
+      return [...rest, record(Buffer.from(meta), [[END_HEADER, Buffer.from(String(index), 'latin1')]])];
+    },
+  };
+}
+
+/** Records of a group, its end marker last. `operations` holds no meta. */
+export function* encodeGroup(
+  group: GroupName,
+  operations: Iterable<WriteOperation>,
+  options: { readonly meta: string; readonly logTimeMs: number; readonly maxRecordBytes: number },
+): Generator<Entry> {
+  const encoder = createGroupEncoder(group, options);
+  for (const operation of operations) {
+    const full = encoder.add(operation);
+    if (full !== null) yield full;
   }
-  if (texts.length > 0) {
-    yield record(index, `[${texts.join()}]`);
-    index += 1;
-  }
-  yield record(index, meta, [[END_HEADER, Buffer.from(String(index), 'latin1')]]);
+  yield* encoder.end(options.meta);
 }
 
 interface Partial {
   readonly name: GroupName;
   readonly offset: number;
-  readonly parts: Map<number, readonly WriteOperation[]>;
+  readonly parts: Map<number, Part>;
   end: { readonly count: number; readonly meta: string } | null;
 }
 
-/** Puts groups together as their records come by. */
+interface Part {
+  readonly packed: Buffer;
+  readonly count: number;
+}
+
+const NOTHING: Part = { packed: Buffer.alloc(0), count: 0 };
+
+/**
+ * Puts groups together as their records come by. `keeps: false`: only looks which groups there are; theirs come without
+ * their writes.
+ */
 export class GroupAssembler {
+  readonly #keeps: boolean;
   readonly #open = new Map<string, Partial>();
   /** Instance -> its last complete group. It begins the next one only after that. */
   readonly #complete = new Map<string, number>();
   #highest = 0;
+
+  constructor({ keeps = true }: { readonly keeps?: boolean } = {}) {
+    this.#keeps = keeps;
+  }
 
   /** Highest `to` of a complete group so far. */
   get highest(): number {
@@ -118,16 +151,16 @@ export class GroupAssembler {
       this.#open.set(id, open);
     }
     const { parts, offset } = open;
-    const value = record.value?.toString() ?? '';
-    if (end !== null) open.end ??= { count: end, meta: value };
-    else if (!parts.has(index)) parts.set(index, readOperations(value, place));
+    if (end !== null) open.end ??= { count: end, meta: record.value?.toString() ?? '' };
+    else if (!parts.has(index)) parts.set(index, this.#keeps ? readPart(record.value, place) : NOTHING);
     if (open.end === null || parts.size < open.end.count) return null;
     this.#open.delete(id);
     this.#complete.set(name.instance, name.number);
     this.#highest = Math.max(this.#highest, name.to);
-    const { count, meta } = open.end;
-    const operations = Array.from({ length: count }, (_, at) => parts.get(at) ?? []).flat();
-    return { ...name, operations, meta, offset };
+    const { meta } = open.end;
+    const inOrder = Array.from({ length: open.end.count }, (_, at) => parts.get(at) ?? NOTHING);
+    const count = inOrder.reduce((sum, part) => sum + part.count, 0);
+    return { ...name, parts: inOrder.map(({ packed }) => packed), count, meta, offset };
   }
 }
 
@@ -137,11 +170,18 @@ export function applicable(group: GroupName, step: number): 'apply' | 'replace' 
   return group.from <= step && step < group.to ? 'apply' : null;
 }
 
+/** The writes of a group as text, for those who need not be fast. */
+export const operationsOf = ({ parts }: Pick<Group, 'parts'>): readonly WriteOperation[] =>
+  parts.flatMap(unpackTexts);
+
 /** The writes of a group with its contents. */
 export const withMeta = (group: Group): readonly WriteOperation[] => [
-  ...group.operations,
-  { key: META_KEY, value: group.meta },
+  ...operationsOf(group),
+  metaOperation(group.meta),
 ];
+
+/** Says that the state before it is that of a step. */
+export const metaOperation = (meta: string): WriteOperation => ({ key: META_KEY, value: meta });
 
 const PATTERN = /^([\w-]{1,64});(\d{1,15});(\d{1,15});(\d{1,15});(delta|snapshot);(\d{1,15})$/;
 
@@ -163,13 +203,12 @@ function readGroupRecord({ headers }: KafkaRecord, place: string) {
   return { name, index: Number(index), end: end === undefined ? null : Number(end) };
 }
 
-function readOperations(text: string, place: string): readonly WriteOperation[] {
-  try {
-    const pairs = JSON.parse(text) as readonly (readonly [string, string | null])[];
-    return pairs.map(([key, value]) => ({ key, value }));
-  } catch {
-    throw broken(place, 'JSON of keys and values', text.slice(0, 80));
-  }
+/** A copy: what was read points into the answer of the broker. */
+function readPart(value: Buffer | null, place: string): Part {
+  const packed = Buffer.from(value ?? NOTHING.packed);
+  const count = countPacked(packed);
+  if (count !== null) return { packed, count };
+  throw broken(place, 'lengths, keys and values', packed.toString('latin1', 0, 80));
 }
 
 const broken = (place: string, expected: string, found: string): PipelineError =>

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createEntries, type Journal } from './entries.ts';
+import { LAST_KEY, type WriteOperation } from './backend.ts';
+import { createEntries } from './entries.ts';
 import { createMemoryBackend } from './memory.ts';
-import { type Json, jsonCodec } from './store.ts';
+import type { Journal } from './segment-cells.ts';
+import { type Json, jsonCodec, type Segment } from './store.ts';
 
 const PREFIX = 'p.s\u001f';
 
-function open(recentValues: number, texts = new Map<string, string>()) {
+/** `isTold`: the entries are told what is stored. */
+function open(recentValues: number, texts = new Map<string, string>(), isTold = false) {
   const journal: Journal = [];
   const backend = createMemoryBackend(texts);
   const reads: string[] = [];
@@ -22,15 +25,22 @@ function open(recentValues: number, texts = new Map<string, string>()) {
     journal,
     recentValues,
   });
+  if (isTold) {
+    const last = backend.scanNow('', LAST_KEY).at(-1)?.[0];
+    entries.foundStored(last === undefined ? null : last.slice(PREFIX.length));
+  }
   const rollback = (mark: number): void => {
     while (journal.length > mark) journal.pop()?.();
   };
   return { entries, journal, backend, reads, rollback, texts };
 }
 
+/** The first character. */
+const headOf = (key: string): string => String.fromCodePoint(key.codePointAt(0) ?? 0);
+
 type Command =
   | { readonly kind: 'put'; readonly key: string; readonly value: Json }
-  | { readonly kind: 'delete' | 'get'; readonly key: string }
+  | { readonly kind: 'delete' | 'get'; readonly key: string; readonly isOnce: boolean }
   | { readonly kind: 'rollback'; readonly mark: number }
   | { readonly kind: 'mark' | 'commit' | 'capture' | 'settle' | 'reopen' };
 
@@ -45,6 +55,7 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constantFrom('delete' as const, 'get' as const, 'get' as const, 'get' as const),
       key: keys,
+      isOnce: fc.boolean(),
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('rollback' as const), mark: fc.nat(5) }) },
@@ -63,14 +74,31 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
   },
 );
 
-/** Plays the commands on entries and on plain maps; every read, and every checkpoint, must agree. */
-function play(recentValues: number, script: readonly Command[]): void {
-  let store = open(recentValues);
+/**
+ * Plays the commands on entries and on plain maps; every read, and every checkpoint, must agree. `inSegments`: keys through
+ * the segments of their first character, and entries that are told what is stored.
+ */
+function play(recentValues: number, script: readonly Command[], inSegments: boolean): void {
+  const openStore = (texts = new Map<string, string>()) => {
+    const opened = open(recentValues, texts, inSegments);
+    const { entries } = opened;
+    const at = (key: string): Segment<Json> =>
+      inSegments && key !== '' ? entries.segment(headOf(key)) : entries;
+    const own = (key: string): string => (inSegments ? key.slice(headOf(key).length) : key);
+    return {
+      ...opened,
+      get: (key: string) => at(key).get(own(key)),
+      peek: (key: string) => at(key).peek(own(key)),
+      put: (key: string, value: Json) => at(key).put(own(key), value),
+      delete: (key: string) => at(key).delete(own(key)),
+    };
+  };
+  let store = openStore();
   let current = new Map<string, Json>();
   let marks: { readonly at: number; readonly contents: Map<string, Json> }[] = [
     { at: 0, contents: new Map() },
   ];
-  let captured: { operations: () => readonly { key: string; value: string | null }[] } | null = null;
+  let captured: { operations: Iterable<WriteOperation> } | null = null;
   let atCapture = new Map<string, Json>();
   let durable = new Map<string, Json>();
   const commit = (): void => {
@@ -80,15 +108,16 @@ function play(recentValues: number, script: readonly Command[]): void {
   for (const command of script) {
     switch (command.kind) {
       case 'put':
-        store.entries.put(command.key, command.value);
+        store.put(command.key, command.value);
         current.set(command.key, command.value);
         break;
       case 'delete':
-        store.entries.delete(command.key);
+        store.delete(command.key);
         current.delete(command.key);
         break;
       case 'get':
-        expect(store.entries.get(command.key)).toEqual(current.get(command.key));
+        if (command.isOnce) expect(store.peek(command.key)).toEqual(current.get(command.key));
+        else expect(store.get(command.key)).toEqual(current.get(command.key));
         break;
       case 'mark':
         marks.push({ at: store.journal.length, contents: new Map(current) });
@@ -112,7 +141,7 @@ function play(recentValues: number, script: readonly Command[]): void {
         break;
       case 'settle':
         if (captured === null) break;
-        store.backend.writeNow(captured.operations());
+        store.backend.writeNow(captured.operations);
         store.entries.settled();
         captured = null;
         durable = atCapture;
@@ -122,7 +151,7 @@ function play(recentValues: number, script: readonly Command[]): void {
         break;
       case 'reopen':
         // A crash: what no checkpoint wrote is gone.
-        store = open(recentValues, store.texts);
+        store = openStore(store.texts);
         current = new Map(durable);
         captured = null;
         commit();
@@ -130,15 +159,23 @@ function play(recentValues: number, script: readonly Command[]): void {
     }
   }
   for (const key of ['', 'a', 'ab', 'b', 'a\u001fb', 'é', '\u{1f40b}', '\u{10ffff}'])
-    expect(store.entries.get(key)).toEqual(current.get(key));
+    expect(store.get(key)).toEqual(current.get(key));
 }
 
 describe('the entries of a store', () => {
-  test.each([1, 2, 3, 1_000])(
-    'read like a map through checkpoints, crashes and rollbacks to marks, with %i recent values',
-    (recentValues) => {
+  test.each([
+    [1, false],
+    [2, false],
+    [3, true],
+    [1, true],
+    [1_000, true],
+  ])(
+    'read like a map through checkpoints, crashes and rollbacks to marks, with %i recent values, in segments: %s',
+    (recentValues, inSegments) => {
       fc.assert(
-        fc.property(fc.array(commands, { maxLength: 80 }), (script) => play(recentValues, script)),
+        fc.property(fc.array(commands, { maxLength: 80 }), (script) =>
+          play(recentValues, script, inSegments),
+        ),
         { numRuns: 300 },
       );
     },
@@ -154,7 +191,7 @@ describe('the entries of a store', () => {
             else if (command.kind === 'delete') entries.delete(command.key);
             else if (command.kind === 'get') entries.get(command.key);
           }
-          return entries.capture()();
+          return [...entries.capture()];
         });
         expect(writes[1]).toEqual(writes[0]);
         expect(writes[2]).toEqual(writes[0]);
@@ -174,6 +211,29 @@ describe('the entries of a store', () => {
     expect(reads).toEqual([`${PREFIX}a`, `${PREFIX}b`]);
   });
 
+  test('a segment behind all that is stored is known to be empty, and what it forgot is asked for', () => {
+    const { entries, reads, texts } = open(2);
+    texts.set(`${PREFIX}b:1`, '1');
+    entries.foundStored('b:1');
+    expect([entries.segment('b:').get('1'), entries.segment('c:').get('1')]).toEqual([1, undefined]);
+    expect(reads).toEqual([`${PREFIX}b:1`]);
+    const segment = entries.segment('c:');
+    for (let n = 0; n < 10; n += 1) segment.put(`${n}`, n);
+    for (const { key, value } of entries.capture()) texts.set(key, value ?? 'deleted');
+    entries.settled();
+    for (let n = 0; n < 10; n += 1) expect(segment.get(`${n}`)).toBe(n);
+    expect(reads.length).toBeGreaterThan(1);
+    expect(reads.slice(1).every((key) => key.startsWith(`${PREFIX}c:`))).toBe(true);
+  });
+
+  test('what is looked at once takes nobody its place', () => {
+    const { entries, reads } = open(1);
+    entries.get('often');
+    for (let n = 0; n < 9; n += 1) entries.peek(`once ${n}`);
+    entries.get('often');
+    expect(reads.filter((key) => key.endsWith('often')).length).toBe(1);
+  });
+
   test('a value that is used is kept while others are forgotten', () => {
     const { entries, reads } = open(2);
     for (let count = 0; count < 20; count += 1) {
@@ -189,7 +249,7 @@ describe('the entries of a store', () => {
     entries.get('other');
     entries.get('another');
     expect(entries.get('a')).toBeNull();
-    for (const { key, value } of entries.capture()()) texts.set(key, value ?? 'deleted');
+    for (const { key, value } of entries.capture()) texts.set(key, value ?? 'deleted');
     expect(texts.get(`${PREFIX}a`)).toBe('null');
   });
 
@@ -197,7 +257,7 @@ describe('the entries of a store', () => {
     const { entries } = open(10);
     entries.put('\ud800', 1);
     expect(entries.get('\udfff')).toBe(1);
-    expect(entries.capture()()).toEqual([{ key: `${PREFIX}\ufffd`, value: '1' }]);
+    expect([...entries.capture()]).toEqual([{ key: `${PREFIX}\ufffd`, value: '1' }]);
   });
 
   test('names the range below the greatest key that was dropped, once', () => {

@@ -1,23 +1,20 @@
 /**
- * The entries of one store: decoded values in memory over text in the backend.
- *
- * A read looks where the value may be newest: the recent values, those before them, what waits for the next checkpoint,
- * what the present one writes, the backend. The cache only ever saves a read or a decoding: what a handler sees, and what
- * a checkpoint writes, does not depend on it.
+ * The entries of one store, in segments. The cache only ever saves a read or a decoding: what a handler sees, and what a
+ * checkpoint writes, does not depend on it.
  */
 import type { StateBackend, WriteOperation } from './backend.ts';
-import { compareUtf8, wellFormed } from './byte-order.ts';
-import type { Codec, Entries } from './store.ts';
-
-/** Undefined: deleted. */
-type Values<V> = Map<string, V | undefined>;
-
-/** How to take back what the handler of the present record did, newest last. */
-export type Journal = (() => void)[];
+import { compareUtf8 } from './byte-order.ts';
+import { type Journal, SegmentCells, type SegmentHost } from './segment-cells.ts';
+import type { Codec, Entries, Segment } from './store.ts';
 
 export interface StoreEntries<V = unknown> extends Entries<V> {
-  /** Takes what was written since the last capture, and gives it as text when asked. */
-  capture(): () => WriteOperation[];
+  /**
+   * What the backend held before the first access: its greatest key without the store's prefix, or null for nothing.
+   * Segments that sort behind it began empty. Without this call every absence is asked for.
+   */
+  foundStored(lastKey: string | null): void;
+  /** Takes what was written since the last capture; it becomes text each time it is taken from what this gives. */
+  capture(): Iterable<WriteOperation>;
   /** The captured values are in the backend. */
   settled(): void;
   /** Ranges of keys to clear, `[first, end)`, since the last call. */
@@ -34,59 +31,50 @@ export function createEntries<V>(options: {
   recentValues: number;
 }): StoreEntries<V> {
   const { prefix, codec, backend, journal, recentValues } = options;
-  let recent: Values<V> = new Map();
-  let older: Values<V> = new Map();
-  let dirty: Values<V> = new Map();
-  let flushing: Values<V> | null = null;
+  const segments = new Map<string, SegmentCells<V>>();
+  let stored: string | null | undefined;
+  let added = 0;
+  let written = new Set<SegmentCells<V>>();
+  let flushing: ReadonlySet<SegmentCells<V>> = new Set();
   let dropped: string | null = null;
 
-  const keep = (key: string, value: V | undefined): void => {
-    if (recent.size >= recentValues) {
-      older = recent;
-      recent = new Map();
+  const host: SegmentHost<V> = {
+    codec,
+    backend,
+    journal,
+    makeRoom: () => {
+      added += 1;
+      if (added <= recentValues) return;
+      added = 1;
+      for (const segment of segments.values()) segment.turn();
+    },
+    written: (segment) => written.add(segment),
+  };
+  const segmentOf = (own: string): SegmentCells<V> => {
+    let segment = segments.get(own);
+    if (segment === undefined) {
+      const beganEmpty = stored === null || (stored !== undefined && compareUtf8(own, stored) > 0);
+      segment = new SegmentCells(host, { prefix: own, path: prefix + own, beganEmpty });
+      segments.set(own, segment);
     }
-    recent.set(key, value);
+    return segment;
   };
-
-  const lookUp = (key: string): V | undefined => {
-    if (older.has(key)) return older.get(key);
-    if (dirty.has(key)) return dirty.get(key);
-    if (flushing?.has(key)) return flushing.get(key);
-    const text = backend.get(prefix + key);
-    return text === undefined ? undefined : codec.decode(text);
-  };
-
-  const get = (given: string): V | undefined => {
-    const key = wellFormed(given);
-    const value = recent.get(key);
-    if (value !== undefined || recent.has(key)) return value;
-    const found = lookUp(key);
-    keep(key, found);
-    return found;
-  };
-
-  const set = (given: string, value: V | undefined): void => {
-    const key = wellFormed(given);
-    const wasRecent = recent.has(key);
-    const before = recent.get(key);
-    const wasDirty = dirty.has(key);
-    const dirtyBefore = dirty.get(key);
-    journal.push(() => {
-      if (wasDirty) dirty.set(key, dirtyBefore);
-      else dirty.delete(key);
-      // What lies below the cache holds the value before; the cache may have turned over since.
-      older.delete(key);
-      if (wasRecent) recent.set(key, before);
-      else recent.delete(key);
-    });
-    keep(key, value);
-    dirty.set(key, value);
+  // Made when it is used: until then it is not known what the backend holds.
+  let plain: Segment<V> | null = null;
+  const whole = (): Segment<V> => {
+    plain ??= segmentOf('');
+    return plain;
   };
 
   return {
-    get,
-    put: set,
-    delete: (key) => set(key, undefined),
+    get: (key) => whole().get(key),
+    peek: (key) => whole().peek(key),
+    put: (key, value) => whole().put(key, value),
+    delete: (key) => whole().delete(key),
+    segment: segmentOf,
+    foundStored: (lastKey) => {
+      stored = lastKey;
+    },
     dropBelow: (key) => {
       const before = dropped;
       if (before !== null && compareUtf8(key, before) <= 0) return;
@@ -96,23 +84,28 @@ export function createEntries<V>(options: {
       });
     },
     capture: () => {
-      const captured = dirty;
-      flushing = captured;
-      dirty = new Map();
-      return () =>
-        Array.from(captured, ([key, value]) => ({
-          key: prefix + key,
-          value: value === undefined ? null : codec.encode(value),
-        }));
+      const captured = Array.from(written, (segment) => segment.capture());
+      flushing = written;
+      written = new Set();
+      return {
+        *[Symbol.iterator]() {
+          for (const operations of captured) yield* operations;
+        },
+      };
     },
     settled: () => {
-      flushing = null;
+      for (const segment of flushing) segment.settled();
+      flushing = new Set();
     },
     takeDropped: () => {
       if (dropped === null) return [];
-      const range = [prefix, prefix + dropped] as const;
+      const end = dropped;
+      // What is captured is still held there; the rest of their memory goes.
+      for (const own of segments.keys()) {
+        if (own !== '' && compareUtf8(own, end) < 0 && !end.startsWith(own)) segments.delete(own);
+      }
       dropped = null;
-      return [range];
+      return [[prefix, prefix + end]];
     },
   };
 }

@@ -10,7 +10,7 @@ import { keyValue } from './key-value.ts';
 import { openLevelBackend } from './level.ts';
 import { createMemoryBackend } from './memory.ts';
 import type { Codec } from './store.ts';
-import { createTaskState, storePrefix } from './task-state.ts';
+import { createTaskState, storePrefix, withContents } from './task-state.ts';
 
 /** One store with a retention over a backend; log time is moved by hand. */
 function openExpiring(backend: StateBackend, retentionMs: number, recentValues = 1_000) {
@@ -47,7 +47,7 @@ function openExpiring(backend: StateBackend, retentionMs: number, recentValues =
       state.commit();
       const captured = state.capture();
       return async () => {
-        await backend.write(captured.operations('meta'));
+        await backend.write(withContents(captured.operations, 'meta'));
         for (const [first, end] of captured.dropped) await backend.clear(first, end);
         captured.settled();
       };

@@ -1,6 +1,6 @@
 /** The plain store: keys to JSON values, with an optional retention in log time. */
 import { durationProblem, refuseProblems } from './durations.ts';
-import { type Codec, type Json, jsonCodec, type StoreDeclaration } from './store.ts';
+import { type Codec, type Json, jsonCodec, type Segment, type StoreDeclaration } from './store.ts';
 
 /** Values are never changed in place: `put` a new one. Keys are compared by their bytes. */
 export interface KeyValueStore<V> {
@@ -49,42 +49,57 @@ function expiring<V>(
   codec: Codec<V>,
   access: Parameters<StoreDeclaration['open']>[0],
 ): KeyValueStore<V> {
-  const entries = access.entries<{ readonly writtenMs: number; readonly value: V }>({
-    encode: ({ writtenMs, value }) => `${writtenMs.toString(36)}:${codec.encode(value)}`,
-    decode: (text) => {
-      const cut = text.indexOf(':');
-      return { writtenMs: Number.parseInt(text.slice(0, cut), 36), value: codec.decode(text.slice(cut + 1)) };
+  const entries = access.entries<Written<V>>(
+    {
+      encode: ({ writtenMs, value }) => `${writtenMs.toString(36)}:${codec.encode(value)}`,
+      decode: (text) => {
+        const cut = text.indexOf(':');
+        const writtenMs = Number.parseInt(text.slice(0, cut), 36);
+        return { writtenMs, value: codec.decode(text.slice(cut + 1)) };
+      },
     },
-  });
-  let presentSegment = -1;
-  let [present, previous] = ['', ''];
-  const turn = (): number => {
-    const nowMs = access.context.logTimeMs;
-    const segment = Math.floor(nowMs / retentionMs);
-    if (segment !== presentSegment) {
-      presentSegment = segment;
-      present = prefix(segment);
-      previous = prefix(Math.max(0, segment - 1));
-      entries.dropBelow(previous);
-    }
-    return nowMs;
+    'seldom-read',
+  );
+  let turned: Turned<V> | null = null;
+  const turn = (): Turned<V> => {
+    const segment = Math.floor(access.context.logTimeMs / retentionMs);
+    if (turned?.segment === segment) return turned;
+    const previous = prefix(Math.max(0, segment - 1));
+    entries.dropBelow(previous);
+    turned = {
+      segment,
+      present: entries.segment(prefix(segment)),
+      previous: segment > 0 ? entries.segment(previous) : null,
+    };
+    return turned;
   };
   return {
     get: (key) => {
-      const nowMs = turn();
-      const entry = entries.get(present + key) ?? entries.get(previous + key);
-      return entry === undefined || entry.writtenMs + retentionMs < nowMs ? undefined : entry.value;
+      const { present, previous } = turn();
+      const entry = present.get(key) ?? previous?.get(key);
+      return entry === undefined || entry.writtenMs + retentionMs < access.context.logTimeMs
+        ? undefined
+        : entry.value;
     },
-    put: (key, value) => {
-      const writtenMs = turn();
-      entries.put(present + key, { writtenMs, value });
-    },
+    put: (key, value) => turn().present.put(key, { writtenMs: access.context.logTimeMs, value }),
     delete: (key) => {
-      turn();
-      entries.delete(present + key);
-      entries.delete(previous + key);
+      const { present, previous } = turn();
+      present.delete(key);
+      previous?.delete(key);
     },
   };
+}
+
+interface Written<V> {
+  readonly writtenMs: number;
+  readonly value: V;
+}
+
+/** The segments that hold what is valid; null: there is no earlier one. */
+interface Turned<V> {
+  readonly segment: number;
+  readonly present: Segment<Written<V>>;
+  readonly previous: Segment<Written<V>> | null;
 }
 
 const prefix = (segment: number): string => `${String(segment).padStart(SEGMENT_DIGITS, '0')}:`;

@@ -1,9 +1,11 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AbstractIterator } from 'abstract-level';
 import { ClassicLevel } from 'classic-level';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { StateBackend } from './backend.ts';
 import { damagedLists, damagedTables, droppedAtOpen } from './level-files.ts';
+import { unpack } from './packed.ts';
 
 type Level = ClassicLevel<string, string>;
 
@@ -47,14 +49,40 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
         throw readFailed(error);
       }
     },
+    // A chained batch, put by put: a list of operations would be built here, kept, and read back property by property.
     write: async (operations) => {
-      const batch = operations.map(({ key, value }) =>
-        value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-      );
-      await appending(() => level.batch(batch));
+      const batch = level.batch();
+      for (const { key, value } of operations) {
+        if (value === null) batch.del(key);
+        else batch.put(key, value);
+      }
+      await appending(() => batch.write());
+    },
+    writePacked: async (packed, operations) => {
+      const batch = level.batch();
+      for (const part of packed) {
+        for (const [key, value] of unpack(part)) {
+          if (value === null) batch.del(key, AS_BYTES);
+          else batch.put(key, value, AS_BYTES);
+        }
+      }
+      for (const { key, value } of operations) {
+        if (value === null) batch.del(key);
+        else batch.put(key, value);
+      }
+      await appending(() => batch.write());
     },
     // The iterator is made here: it shows what is there at the call.
-    scan: (first, end) => entriesOf(level.iterator({ gte: first, lt: end }), readFailed),
+    scan: (first, end) => entriesOf(pagesOf(level.iterator({ gte: first, lt: end }), readFailed)),
+    pages: (first, end) => pagesOf(level.iterator({ gte: first, lt: end }), readFailed),
+    lastKey: async (first, end) => {
+      try {
+        const [last = null] = await level.keys({ gte: first, lt: end, reverse: true, limit: 1 }).all();
+        return last;
+      } catch (error) {
+        throw readFailed(error);
+      }
+    },
     clear: (first, end) => appending(() => level.clear({ gte: first, lt: end })),
     sizeBytes: () => bytesIn(folder),
     close: () => level.close(),
@@ -93,15 +121,29 @@ async function openWhole(folder: string): Promise<Level> {
   throw damage(folder, wrong, undefined);
 }
 
-async function* entriesOf(
-  entries: AsyncIterable<readonly [string, string]>,
+type Page = readonly (readonly [key: string, value: string])[];
+const AS_BYTES = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+const PAGE_ENTRIES = 1_000;
+
+async function* pagesOf(
+  iterator: AbstractIterator<Level, string, string>,
   readFailed: (error: unknown) => Error,
-): AsyncGenerator<readonly [string, string]> {
+): AsyncGenerator<Page> {
   try {
-    yield* entries;
+    for (;;) {
+      const page = await iterator.nextv(PAGE_ENTRIES);
+      if (page.length === 0) return;
+      yield page;
+    }
   } catch (error) {
     throw readFailed(error);
+  } finally {
+    await iterator.close();
   }
+}
+
+async function* entriesOf(pages: AsyncIterable<Page>): AsyncGenerator<readonly [string, string]> {
+  for await (const page of pages) yield* page;
 }
 
 function unreadable(folder: string, error: unknown, nextStep: string): PipelineError {

@@ -20,14 +20,23 @@ export const jsonCodec = <V extends Json>(): Codec<V> => ({
   decode: (text) => JSON.parse(text) as V,
 });
 
-/**
- * Text keys to values that are never changed in place: `put` a new one. Keys are ordered by their UTF-8 bytes.
- * What the handler of a record wrote is forgotten when it throws.
- */
-export interface Entries<V> {
+/** Text keys to values that are never changed in place: `put` a new one. Keys are ordered by their UTF-8 bytes. */
+export interface Segment<V> {
   get(key: string): V | undefined;
+  /** As `get`, for what is read once: leaves in memory what is asked for often. */
+  peek(key: string): V | undefined;
   put(key: string, value: V): void;
   delete(key: string): void;
+}
+
+/** What the handler of a record wrote is forgotten when it throws. */
+export interface Entries<V> extends Segment<V> {
+  /**
+   * The entries whose keys begin with `prefix`, by what follows it; such a key is then used through its segment alone. For
+   * keys that come in groups which grow in order, such as those of one stretch of time: no key is put together for a
+   * read, and what a new segment does not hold is known without asking the disk.
+   */
+  segment(prefix: string): Segment<V>;
   /**
    * Entries with keys below `key` will never be asked for again: they are dropped from disk some time after the next
    * checkpoint. Whether they are there yet may not show: the caller no longer reads them.
@@ -53,12 +62,18 @@ export interface FiredTimer {
   readonly atMs: number;
 }
 
+/**
+ * `seldom-read`: what is put is seldom asked for again, most of what is asked for is not there (as when copies are
+ * dropped): a tenth of the memory is enough.
+ */
+export type EntriesUse = 'often-read' | 'seldom-read';
+
 /** What a store may use. */
 export interface StoreAccess {
   /** Name for messages, `<processor>.<store>`. */
   readonly name: string;
   /** Called once, in `open`. A store has one set of entries; prefixes in the keys divide it. */
-  entries<V>(codec: Codec<V>): Entries<V>;
+  entries<V>(codec: Codec<V>, use?: EntriesUse): Entries<V>;
   readonly timers: Timers;
   /** The times, and what a store may do for its processor, such as emit the result of a window. The same object for life. */
   readonly context: StoreContext;

@@ -9,7 +9,14 @@ import { type KeyValueStore, keyValue } from './key-value.ts';
 import { openLevelBackend } from './level.ts';
 import { createMemoryBackend } from './memory.ts';
 import { type Json, jsonCodec, type StoreAccess, type StoreDeclaration } from './store.ts';
-import { createTaskState, loadState, META_KEY, storePrefix, type TaskState } from './task-state.ts';
+import {
+  createTaskState,
+  loadState,
+  META_KEY,
+  storePrefix,
+  type TaskState,
+  withContents,
+} from './task-state.ts';
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -59,7 +66,7 @@ const write = async (
   captured: ReturnType<TaskState['capture']>,
   meta: string,
 ): Promise<void> => {
-  await backend.write(captured.operations(meta));
+  await backend.write(withContents(captured.operations, meta));
   for (const [first, end] of captured.dropped) await backend.clear(first, end);
   captured.settled();
 };
@@ -276,7 +283,7 @@ test('a checkpoint is one batch of entries, timers and, last, its contents', () 
   openStore(state, 's', FOR_EVER).put('k', [1]);
   state.timers.timers('p', 's').set('event', 't', 5);
   state.commit();
-  expect(state.capture().operations('contents')).toEqual([
+  expect([...withContents(state.capture().operations, 'contents')]).toEqual([
     { key: `${storePrefix('p', 's')}k`, value: '[1]' },
     { key: '\u0003p\u001fs\u001fevent\u001ft', value: '5' },
     { key: META_KEY, value: 'contents' },

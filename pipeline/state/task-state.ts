@@ -2,8 +2,9 @@
 import { PipelineError } from '#pipeline/errors.ts';
 import type { StoreContext } from '#pipeline/processor.ts';
 import type { StateBackend, WriteOperation } from './backend.ts';
-import { createEntries, type Journal, type StoreEntries } from './entries.ts';
-import type { Codec, StoreAccess, StoreDeclaration, StoreInstance } from './store.ts';
+import { createEntries, type StoreEntries } from './entries.ts';
+import type { Journal } from './segment-cells.ts';
+import type { Codec, EntriesUse, StoreAccess, StoreDeclaration, StoreInstance } from './store.ts';
 import { createTimerQueue, TIMER_PREFIX, type TimerQueue } from './timer-queue.ts';
 
 /** What the last checkpoint said beside the state. */
@@ -24,6 +25,13 @@ export interface Loader {
   load(key: string, text: string): void;
 }
 
+/** Where the entries of a store lie, and who wants to know the last of them before the first record; null: none. */
+export interface StoreRange {
+  readonly first: string;
+  readonly end: string;
+  foundLast(key: string | null): void;
+}
+
 export interface TaskState {
   readonly timers: TimerQueue;
   /** Opens a declared store of a processor; `context` is that of the processor. */
@@ -37,6 +45,8 @@ export interface TaskState {
   }): StoreInstance<unknown>;
   /** What must be loaded once all stores are open. */
   readonly loaders: readonly Loader[];
+  /** What must be looked up before that. */
+  readonly ranges: readonly StoreRange[];
   /** For memory beside the state that has to go back when the handler of the present record throws. */
   undo(restore: () => void): void;
   /** A point to which `rollback` can go back, until the next `commit`. */
@@ -44,11 +54,11 @@ export interface TaskState {
   rollback(mark: number): void;
   commit(): void;
   /**
-   * Takes what was written since the last capture, at one moment between two records. `operations` gives it as text, to
-   * be written together with `meta`; then `settled` lets go of it. One capture at a time.
+   * Takes what was written since the last capture, at one moment between two records. `operations` gives it as text, made
+   * anew each time it is taken; then `settled` lets go of it. One capture at a time.
    */
   capture(): {
-    operations(meta: string): WriteOperation[];
+    readonly operations: Iterable<WriteOperation>;
     /** Ranges of keys that nobody reads after this step: cleared once the checkpoint is written, never before. */
     readonly dropped: readonly KeyRange[];
     settled(): void;
@@ -61,13 +71,17 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
   const timers = createTimerQueue(journal);
   const stores: StoreEntries[] = [];
   const loaders: Loader[] = [{ first: TIMER_PREFIX, end: '\u0004', load: timers.load }];
+  const ranges: StoreRange[] = [];
   let isCapturing = false;
   return {
     timers,
     loaders,
+    ranges,
     open: ({ processor, store, declaration, context, count, attempt }) => {
       const name = `${processor}.${store}`;
       const prefix = storePrefix(processor, store);
+      // Behind every key of the store, whatever characters it has.
+      const end = `${processor}.${store}${AFTER_SEPARATOR}`;
       let hasEntries = false;
       const instance = declaration.open({
         name,
@@ -76,10 +90,16 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
         attempt,
         timers: timers.timers(processor, store),
         undo: (restore) => journal.push(restore),
-        entries: <V>(codec: Codec<V>) => {
+        entries: <V>(codec: Codec<V>, use: EntriesUse = 'often-read') => {
           if (hasEntries) throw new PipelineError('INVARIANT_BROKEN', `${name}: entries are opened once`);
           hasEntries = true;
-          const entries = createEntries({ prefix, codec, backend, journal, recentValues });
+          const kept = use === 'seldom-read' ? Math.ceil(recentValues / 10) : recentValues;
+          const entries = createEntries({ prefix, codec, backend, journal, recentValues: kept });
+          ranges.push({
+            first: prefix,
+            end,
+            foundLast: (key) => entries.foundStored(key === null ? null : key.slice(prefix.length)),
+          });
           // Kept beside the stores of other types; each is used through its own codec alone.
           stores.push(entries as unknown as StoreEntries);
           return entries;
@@ -89,8 +109,7 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
       if (load !== undefined) {
         loaders.push({
           first: prefix,
-          // Behind every key of the store, whatever characters it has.
-          end: `${processor}.${store}${AFTER_SEPARATOR}`,
+          end,
           load: (path, text) => load.call(instance, path.slice(prefix.length), text),
         });
       }
@@ -113,11 +132,12 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
       const captured = stores.map((entries) => entries.capture());
       return {
         dropped: stores.flatMap((entries) => entries.takeDropped()),
-        operations: (meta) => [
-          ...captured.flatMap((operations) => operations()),
-          ...timerOperations,
-          { key: META_KEY, value: meta },
-        ],
+        operations: {
+          *[Symbol.iterator]() {
+            for (const operations of captured) yield* operations;
+            yield* timerOperations;
+          },
+        },
         settled: () => {
           isCapturing = false;
           for (const entries of stores) entries.settled();
@@ -127,9 +147,21 @@ export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues
   };
 }
 
+/** What was captured, with the contents of its checkpoint behind it; can be taken again when writing it failed. */
+export const withContents = (
+  operations: Iterable<WriteOperation>,
+  meta: string,
+): Iterable<WriteOperation> => ({
+  *[Symbol.iterator]() {
+    yield* operations;
+    yield { key: META_KEY, value: meta };
+  },
+});
+
 /** Reads what the loaders need. */
 export async function loadState(state: TaskState, backend: StateBackend): Promise<void> {
+  for (const { first, end, foundLast } of state.ranges) foundLast(await backend.lastKey(first, end));
   for (const { first, end, load } of state.loaders) {
-    for await (const [key, text] of backend.scan(first, end)) load(key, text);
+    for await (const page of backend.pages(first, end)) for (const [key, text] of page) load(key, text);
   }
 }

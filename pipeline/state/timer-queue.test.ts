@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
-import type { Journal } from './entries.ts';
+import type { Journal } from './segment-cells.ts';
 import type { TimerTime } from './store.ts';
 import { createTimerQueue, type DueTimer, TIMER_PREFIX, type TimerQueue } from './timer-queue.ts';
 

@@ -6,7 +6,7 @@
 import { PipelineError } from '#pipeline/errors.ts';
 import type { WriteOperation } from './backend.ts';
 import { byCodeUnits, compareUtf8, wellFormed } from './byte-order.ts';
-import type { Journal } from './entries.ts';
+import type { Journal } from './segment-cells.ts';
 import type { FiredTimer, Timers, TimerTime } from './store.ts';
 
 /** Timers lie before all stores. */

@@ -76,7 +76,7 @@ export const METRICS = {
     'task',
   ]),
   restored_entries_total: counter('entries', 'taken from changelogs', ['subtopology']),
-  restored_bytes_total: counter('bytes', 'of keys and values taken from changelogs', ['subtopology']),
+  restored_bytes_total: counter('bytes', 'of packed writes taken from changelogs', ['subtopology']),
   state_rebuilds_total: counter('state folders', 'that were damaged and are made again', ['subtopology']),
 
   sink_records_total: counter('records', 'made durable outside', ['sink']),

@@ -45,7 +45,7 @@ export const encode = (
   ...encodeGroup({ instance, number, from, to, kind }, operations, {
     meta: metaOf(to, fingerprint),
     logTimeMs: 7,
-    maxRecordChars: 30,
+    maxRecordBytes: 30,
   }),
 ];
 

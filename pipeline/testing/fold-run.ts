@@ -9,7 +9,7 @@ import { localSerde } from '#pipeline/serde/serde.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import type { Json } from '#pipeline/state/store.ts';
-import { createTaskState, storePrefix } from '#pipeline/state/task-state.ts';
+import { createTaskState, storePrefix, withContents } from '#pipeline/state/task-state.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { deadLetter } from '#schemas/dead-letter.ts';
 import { type Price, price } from '#schemas/price.ts';
@@ -110,7 +110,7 @@ export function openFold(processors: readonly ProcessorDefinition[], maxRecordBy
     /** What the store `seen` of a processor holds, as a checkpoint would write it. */
     seen: (processor: string, key: string): unknown => {
       const captured = state.capture();
-      backend.writeNow(captured.operations(''));
+      backend.writeNow(withContents(captured.operations, ''));
       captured.settled();
       const text = backend.get(`${storePrefix(processor, 'seen')}${key}`);
       return text === undefined ? undefined : JSON.parse(text);

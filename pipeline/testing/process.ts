@@ -13,7 +13,7 @@ import { eventTimeOf } from '#pipeline/runtime/fold.ts';
 import { LAST_KEY } from '#pipeline/state/backend.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import type { StoreInstance } from '#pipeline/state/store.ts';
-import { createTaskState, storePrefix } from '#pipeline/state/task-state.ts';
+import { createTaskState, storePrefix, withContents } from '#pipeline/state/task-state.ts';
 import { TIMER_PREFIX } from '#pipeline/state/timer-queue.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
@@ -103,7 +103,7 @@ export function createProcessDriver<Stores extends StoreDeclarations>(
       context: context as unknown as ProcessContext<Stores>,
       keep: () => {
         const captured = state.capture();
-        const operations = captured.operations('');
+        const operations = [...withContents(captured.operations, '')];
         backend.writeNow(operations);
         hasTimers ||= operations.some((operation) => operation.key.startsWith(TIMER_PREFIX));
         emitted.push(...outputs);

@@ -1,6 +1,13 @@
 /** Opens one store in memory, without an engine: for tests of a kind of store. Time is moved by hand. */
 import type { StoreContext } from '#pipeline/processor.ts';
-import type { Codec, Entries, FiredTimer, StoreDeclaration, TimerTime } from '#pipeline/state/store.ts';
+import type {
+  Codec,
+  Entries,
+  FiredTimer,
+  Segment,
+  StoreDeclaration,
+  TimerTime,
+} from '#pipeline/state/store.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
 import type { Topic } from '#schemas/topics.ts';
 
@@ -38,13 +45,21 @@ export function createStoreHarness<Handle>(declaration: StoreDeclaration<Handle>
     if (text === undefined) texts.delete(key);
     else texts.set(key, text);
   };
-  const entriesOf = <V>(codec: Codec<V>): Entries<V> => ({
-    get: (key) => {
-      const text = texts.get(key);
+  const segmentOf = <V>(codec: Codec<V>, prefix: string): Segment<V> => {
+    const get = (key: string): V | undefined => {
+      const text = texts.get(prefix + key);
       return text === undefined ? undefined : codec.decode(text);
-    },
-    put: (key, value) => setText(key, codec.encode(value)),
-    delete: (key) => setText(key, undefined),
+    };
+    return {
+      get,
+      peek: get,
+      put: (key, value) => setText(prefix + key, codec.encode(value)),
+      delete: (key) => setText(prefix + key, undefined),
+    };
+  };
+  const entriesOf = <V>(codec: Codec<V>): Entries<V> => ({
+    ...segmentOf(codec, ''),
+    segment: (prefix) => segmentOf(codec, prefix),
     dropBelow: (end) => {
       for (const key of [...texts.keys()]) if (byBytes(key, end) < 0) setText(key, undefined);
     },

@@ -117,6 +117,8 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
       limits: { ...DEFAULT_LIMITS, recentValues: 2 },
       physicalName: (name) => name,
     });
+    for (const { first: from, end, foundLast } of task.state.ranges)
+      foundLast(backend.scanNow(from, end).at(-1)?.[0] ?? null);
     for (const { first: from, end, load } of task.state.loaders)
       for (const [key, text] of backend.scanNow(from, end)) load(key, text);
     const log: ChangelogWriter = {
@@ -128,7 +130,7 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
       lastStep: task.step,
       groups: 0,
       bytesSinceSnapshot: 0,
-      maxRecordChars: 60,
+      maxRecordBytes: 60,
     };
     return {
       task,

@@ -1,15 +1,14 @@
 /** The slices whose windows are not all closed, and which keys they hold. In memory; rebuilt from the entries. */
 import { sortableTime } from '#pipeline/state/sortable-time.ts';
-import type { Entries, StoreAccess } from '#pipeline/state/store.ts';
+import type { Segment, StoreAccess } from '#pipeline/state/store.ts';
 import type { Closing } from './closing.ts';
 import { createKeyList, type KeyList } from './key-list.ts';
 import type { Grid } from './shapes.ts';
-import { readSliceStart, slicePrefix } from './slice-keys.ts';
+import { readSliceStart, sliceKey } from './slice-keys.ts';
 
-export interface OpenSlice {
+export interface OpenSlice<Value> {
   readonly startMs: number;
-  /** Comes before the keys of its entries. */
-  readonly prefix: string;
+  readonly values: Segment<Value>;
   /** When the first of its windows closes. */
   readonly firstEndMs: number;
   /**
@@ -19,10 +18,10 @@ export interface OpenSlice {
   readonly keys: KeyList;
 }
 
-export interface OpenSlices {
-  find(startMs: number): OpenSlice | undefined;
+export interface OpenSlices<Value> {
+  find(startMs: number): OpenSlice<Value> | undefined;
   /** Opens a slice that is not open. */
-  open(startMs: number): OpenSlice;
+  open(startMs: number): OpenSlice<Value>;
   /**
    * Windows that end by this time are closed. What is due is open until its timer has fired: another timer, or the
    * handler of one, may come before.
@@ -34,17 +33,17 @@ export interface OpenSlices {
   load(path: string): void;
 }
 
-export function createOpenSlices(options: {
+export function createOpenSlices<Value>(options: {
   grid: Grid;
   closing: Closing;
   retentionMs: number;
   /** Sets a timer for each window end. */
   closesByTimer: boolean;
   access: StoreAccess;
-  entries: Pick<Entries<unknown>, 'dropBelow'>;
-}): OpenSlices {
-  const { grid, closing, retentionMs, closesByTimer, access, entries } = options;
-  const slices = new Map<number, OpenSlice>();
+  store: { slice(startMs: number): Segment<Value>; dropBelow(startMs: number): void };
+}): OpenSlices<Value> {
+  const { grid, closing, retentionMs, closesByTimer, access, store } = options;
+  const slices = new Map<number, OpenSlice<Value>>();
   // Dropping twice does no harm: this only saves the call, so it need not survive a restart or be undone.
   let droppedMs = Number.NEGATIVE_INFINITY;
   // Every window end with a timer, and the first of them. Others may be among them, because the timers are asked: so here
@@ -53,13 +52,12 @@ export function createOpenSlices(options: {
   let firstEndMs = Number.POSITIVE_INFINITY;
   let hasLoadedEnds = false;
 
-  const create = (startMs: number): OpenSlice => {
-    const prefix = slicePrefix(startMs);
-    const slice: OpenSlice = {
+  const create = (startMs: number): OpenSlice<Value> => {
+    const slice: OpenSlice<Value> = {
       startMs,
-      prefix,
+      values: store.slice(startMs),
       firstEndMs: grid.firstEndOf(startMs),
-      keys: createKeyList(prefix.length),
+      keys: createKeyList(),
     };
     slices.set(startMs, slice);
     if (!closesByTimer) return slice;
@@ -101,7 +99,7 @@ export function createOpenSlices(options: {
     const firstMs = grid.firstSliceEndingAfter(untilMs - retentionMs);
     if (firstMs <= droppedMs) return;
     droppedMs = firstMs;
-    entries.dropBelow(sortableTime(firstMs));
+    store.dropBelow(firstMs);
   };
   return {
     find: (startMs) => slices.get(startMs),
@@ -124,7 +122,7 @@ export function createOpenSlices(options: {
       const startMs = readSliceStart(path);
       if (startMs === null) return;
       const slice = slices.get(startMs) ?? create(startMs);
-      slice.keys.push(path);
+      slice.keys.push(sliceKey(path));
       hasLoadedEnds = closesByTimer;
     },
   };

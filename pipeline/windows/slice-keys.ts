@@ -13,6 +13,9 @@ export const slicePrefix = (startMs: number): string => sortableTime(startMs) + 
 export const readSliceStart = (path: string): number | null =>
   path[SORTABLE_LENGTH] === SLICE ? readSortableTime(path) : null;
 
+/** The key of a value that `readSliceStart` knows. */
+export const sliceKey = (path: string): string => path.slice(SORTABLE_LENGTH + SLICE.length);
+
 /** The revision of a window corrected after its close is at `<start>!<name>!<key>`: it starts with a slice. */
 export const revisionKey = (startMs: number, name: string, key: string): string =>
   `${sortableTime(startMs)}${REVISION}${name}${REVISION}${key}`;

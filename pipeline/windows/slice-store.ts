@@ -1,6 +1,7 @@
 /** Slices in the entries of a window store: adding an input, and taking one back. */
 import { PipelineError } from '#pipeline/errors.ts';
-import type { Codec, Entries, StoreAccess } from '#pipeline/state/store.ts';
+import { sortableTime } from '#pipeline/state/sortable-time.ts';
+import type { Codec, Entries, Segment, StoreAccess } from '#pipeline/state/store.ts';
 import { createKeptInputs, type ListName } from './kept-inputs.ts';
 import { inputsHead, lateInputsHead, revisionKey, slicePrefix } from './slice-keys.ts';
 import {
@@ -22,12 +23,10 @@ export interface Taken<State> {
 
 /** Slices are named by their start. */
 export interface SliceStore<In, State> {
-  /** Dropped when nobody can ask for it any more. */
-  readonly entries: Pick<Entries<unknown>, 'dropBelow'>;
-  /** `path` is the prefix of the slice and the key. */
-  get(path: string): SliceValue<State> | undefined;
-  put(path: string, value: SliceValue<State>): void;
-  delete(path: string): void;
+  /** The values of a slice, by key. */
+  slice(startMs: number): Segment<SliceValue<State>>;
+  /** Nobody will ask for anything of an earlier slice. */
+  dropBelow(startMs: number): void;
   /** `before` with one more input, which is in time for every window that may be asked for later. Does not put it. */
   add(startMs: number, key: string, before: SliceValue<State> | undefined, input: In): SliceValue<State>;
   /** `before` with one more input that counts only in windows that end at `fromEndMs` or later. Does not put it. */
@@ -37,8 +36,8 @@ export interface SliceStore<In, State> {
     before: SliceValue<State> | undefined,
     input: In,
   ): SliceValue<State>;
-  /** Does not put what is left. Null when the input is not there. */
-  take(startMs: number, key: string, input: In): Taken<State> | null;
+  /** Takes an input out of the value of a slice. Does not put what is left. Null when it is not there. */
+  take(startMs: number, key: string, value: SliceValue<State> | undefined, input: In): Taken<State> | null;
   /** Counts the corrections of a window: 1 the first time. */
   nextRevision(startMs: number, name: string, key: string): number;
 }
@@ -82,10 +81,8 @@ export function createSliceStore<In, State>(
   };
 
   return {
-    entries: stored,
-    get: (path) => values.get(path),
-    put: (path, value) => values.put(path, value),
-    delete: (path) => values.delete(path),
+    slice: (startMs) => values.segment(slicePrefix(startMs)),
+    dropBelow: (startMs) => stored.dropBelow(sortableTime(startMs)),
     add: (startMs, key, before, input) => {
       if (keepsInputs) {
         kept.append({ head: inputsHead(startMs), key }, before?.records ?? 0, codec().encode(input));
@@ -99,8 +96,7 @@ export function createSliceStore<In, State>(
       }
       return withLateInput(aggregate, before, fromEndMs, input);
     },
-    take: (startMs, key, input) => {
-      const value = values.get(slicePrefix(startMs) + key);
+    take: (startMs, key, value, input) => {
       if (value === undefined) return null;
       // The late ones first: they are known by their text, what is in time may be a state alone.
       for (const part of value.late) {

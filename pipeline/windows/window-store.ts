@@ -6,7 +6,6 @@ import type { StoreAccess, StoreInstance } from '#pipeline/state/store.ts';
 import { createClosing } from './closing.ts';
 import { createOpenSlices } from './open-slices.ts';
 import type { Span } from './shapes.ts';
-import { slicePrefix } from './slice-keys.ts';
 import { createSliceStore } from './slice-store.ts';
 import { joined, type Part, partAt, type SliceValue, TOO_LATE } from './slice-value.ts';
 import type { WindowSettings, WindowStore } from './windows.ts';
@@ -26,12 +25,12 @@ export function openWindows<In, State, Out, Name extends string>(
     retentionMs,
     closesByTimer: isOnClose,
     access,
-    entries: store.entries,
+    store,
   });
   /** Closed windows may be looked at again, so what came too late for them stays apart. */
   const keepsLateApart = retentionMs > 0 && (retracts || grid.overlaps);
 
-  const prefixOf = (startMs: number): string => slices.find(startMs)?.prefix ?? slicePrefix(startMs);
+  const sliceAt = (startMs: number) => slices.find(startMs)?.values ?? store.slice(startMs);
   const isExpired = (endMs: number, closedMs: number): boolean => endMs + retentionMs <= closedMs;
 
   const reportLate = (
@@ -51,7 +50,7 @@ export function openWindows<In, State, Out, Name extends string>(
   ): (SliceValue<State> | undefined)[] => {
     const values: (SliceValue<State> | undefined)[] = [];
     for (let atMs = startMs; atMs < endMs; atMs += grid.sliceMs) {
-      values.push(atMs === known?.sliceMs ? known.value : store.get(prefixOf(atMs) + key));
+      values.push(atMs === known?.sliceMs ? known.value : sliceAt(atMs).get(key));
     }
     return values;
   };
@@ -105,12 +104,11 @@ export function openWindows<In, State, Out, Name extends string>(
       return;
     }
     const slice = found ?? slices.open(startMs);
-    const path = slice.prefix + key;
-    const before = store.get(path);
+    const before = slice.values.get(key);
     const value = store.add(startMs, key, before, input);
-    store.put(path, value);
+    slice.values.put(key, value);
     if (!isOnClose) emitChanges(grid.spansOf(startMs), key, { sliceMs: startMs, value });
-    else if (before === undefined) slice.keys.push(path);
+    else if (before === undefined) slice.keys.push(key);
   };
 
   /** Some windows of the slice are closed. */
@@ -133,19 +131,18 @@ export function openWindows<In, State, Out, Name extends string>(
     if (open.length === 0) {
       // Kept only so that taking it back does not take it from windows that never held it.
       if (!retracts || !keepsLateApart || isExpired(grid.lastEndOf(startMs), closedMs)) return;
-      const path = slicePrefix(startMs) + key;
-      store.put(path, store.addLate({ startMs, fromEndMs }, key, store.get(path), input));
+      const values = store.slice(startMs);
+      values.put(key, store.addLate({ startMs, fromEndMs }, key, values.get(key), input));
       return;
     }
     const slice = slices.find(startMs) ?? slices.open(startMs);
-    const path = slice.prefix + key;
-    const before = store.get(path);
+    const before = slice.values.get(key);
     const value = keepsLateApart
       ? store.addLate({ startMs, fromEndMs }, key, before, input)
       : store.add(startMs, key, before, input);
-    store.put(path, value);
+    slice.values.put(key, value);
     if (!isOnClose) emitChanges(open, key, { sliceMs: startMs, value });
-    else if (before === undefined) slice.keys.push(path);
+    else if (before === undefined) slice.keys.push(key);
   };
 
   const remove = (givenKey: string, eventTimeMs: number, input: In): void => {
@@ -158,7 +155,8 @@ export function openWindows<In, State, Out, Name extends string>(
     const startMs = grid.sliceOf(eventTimeMs);
     const closedMs = slices.closedMs();
     const isPast = isExpired(grid.lastEndOf(startMs), closedMs);
-    const taken = isPast ? null : store.take(startMs, key, input);
+    const values = isPast ? null : sliceAt(startMs);
+    const taken = values === null ? null : store.take(startMs, key, values.get(key), input);
     if (taken === null && !isPast) {
       access.count('dropped');
       return;
@@ -172,13 +170,12 @@ export function openWindows<In, State, Out, Name extends string>(
         affected.push(span);
       }
     }
-    if (taken === null) return;
+    if (taken === null || values === null) return;
     const { after } = taken;
-    const path = prefixOf(startMs) + key;
     const isEmpty = after.records === 0 && after.late.every(({ records }) => records === 0);
     // Where each update has a revision, an empty slice must remember how many there were.
-    if (isEmpty && isOnClose) store.delete(path);
-    else store.put(path, after);
+    if (isEmpty && isOnClose) values.delete(key);
+    else values.put(key, after);
     emitChanges(affected, key, { sliceMs: startMs, value: after });
   };
 
@@ -201,19 +198,17 @@ export function openWindows<In, State, Out, Name extends string>(
     for (let atMs = startMs; atMs < endMs; atMs += grid.sliceMs) {
       const slice = slices.find(atMs);
       if (slice === undefined) continue;
-      const { paths, keys } = slice.keys.sorted();
-      paths.forEach((path, index) => {
-        const value = store.get(path);
-        if (value === undefined) return;
-        const key = keys[index] ?? '';
+      for (const key of slice.keys.sorted()) {
+        const value = slice.values.peek(key);
+        if (value === undefined) continue;
         const part = partAt(aggregate, value, endMs);
         if (isOneSlice) {
           emitFinal(span, key, part);
-          return;
+          continue;
         }
         const before = parts.get(key);
         parts.set(key, before === undefined ? part : joined(aggregate, before, part));
-      });
+      }
     }
     // One run in order for each slice: quick to sort.
     const keys = [...parts.keys()];

@@ -40,7 +40,7 @@ describe('a restore', () => {
         ...encodeGroup(
           { instance: 'i', number: index + 1, from, to, kind: 'delta' },
           [{ key: `k${to}`, value: `v${to}` }],
-          { meta: meta(to), logTimeMs: 1, maxRecordChars: 100 },
+          { meta: meta(to), logTimeMs: 1, maxRecordBytes: 100 },
         ),
       ])
       .map((entry, offset) => ({ ...entry, offset }));

@@ -24,7 +24,7 @@ export class Disk {
     return this.#texts.get(key);
   }
 
-  write(operations: readonly WriteOperation[]): void {
+  write(operations: Iterable<WriteOperation>): void {
     for (const { key, value } of operations) {
       const isThere = this.#texts.has(key);
       if (value === null) {

@@ -7,7 +7,7 @@ import type { ControlTick } from '#pipeline/runtime/outputs.ts';
 import { createTask, type Task } from '#pipeline/runtime/task.ts';
 import { MAX_RECORD_BYTES } from '#pipeline/runtime/topic-settings.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
-import type { KeyRange } from '#pipeline/state/task-state.ts';
+import { type KeyRange, withContents } from '#pipeline/state/task-state.ts';
 import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import type { Disk } from './disk.ts';
 import type { MemoryLog } from './memory-log.ts';
@@ -57,6 +57,8 @@ export function openTask({ world, id, node, disk, send }: OpenOptions, metrics: 
     limits: DEFAULT_LIMITS,
     physicalName: (topic) => topic,
   });
+  for (const { first, end, foundLast } of task.state.ranges)
+    foundLast(disk.scan(first, end).at(-1)?.[0] ?? null);
   for (const { first, end, load } of task.state.loaders)
     for (const [key, text] of disk.scan(first, end)) load(key, text);
   return task;
@@ -107,7 +109,7 @@ export function openCopy(options: OpenOptions, original: Task): Copy {
     },
     save: () => {
       const captured = task.state.capture();
-      disk.write(captured.operations(JSON.stringify(task.contents())));
+      disk.write(withContents(captured.operations, JSON.stringify(task.contents())));
       for (const [first, end] of captured.dropped) disk.clear(first, end);
       captured.settled();
       return captured.dropped;

@@ -2,7 +2,7 @@
 import type { StoreContext } from '#pipeline/processor.ts';
 import type { FoundStore } from '#pipeline/runtime/state-view.ts';
 import { LAST_KEY } from '#pipeline/state/backend.ts';
-import type { Codec, Entries } from '#pipeline/state/store.ts';
+import { readOnlyEntries } from '#pipeline/state/read-only-entries.ts';
 import { storePrefix } from '#pipeline/state/task-state.ts';
 import type { DriverTask } from './task.ts';
 
@@ -32,6 +32,7 @@ export function openHandle(found: FoundStore, driven: DriverTask, logTimeMs: num
     logTimeMs,
     streamTimeMs: task.contents().streamTimes[processor] ?? Number.NEGATIVE_INFINITY,
   };
+  const texts = new Map(stored.map(({ key, text }) => [key, text]));
   const instance = declaration.open({
     name: `${processor}.${store}`,
     context,
@@ -39,25 +40,8 @@ export function openHandle(found: FoundStore, driven: DriverTask, logTimeMs: num
     undo: () => {},
     count: () => {},
     attempt: () => {},
-    entries: (codec) =>
-      forgetful(
-        codec,
-        stored.map(({ key, text }) => [key, text]),
-      ),
+    entries: (codec) => readOnlyEntries(codec, (key) => texts.get(key)),
   });
   for (const { key, text } of stored) instance.load?.(key, text);
   return instance.handle;
 }
-
-const forgetful = <V>(codec: Codec<V>, stored: readonly (readonly [string, string])[]): Entries<V> => {
-  const texts = new Map(stored);
-  return {
-    get: (key) => {
-      const text = texts.get(key.toWellFormed());
-      return text === undefined ? undefined : codec.decode(text);
-    },
-    put: () => {},
-    delete: () => {},
-    dropBelow: () => {},
-  };
-};

@@ -2,7 +2,7 @@
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { ProcessorDefinition, TimerHandler } from '#pipeline/processor.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
-import type { Codec, Entries, StoreDeclaration } from '#pipeline/state/store.ts';
+import type { Codec, Entries, EntriesUse, Segment, StoreDeclaration } from '#pipeline/state/store.ts';
 
 /**
  * Freezes objects and arrays, however deep, and returns what it was given; what is frozen already is passed over.
@@ -61,7 +61,7 @@ function strictStore(name: string, declaration: StoreDeclaration): StoreDeclarat
   return {
     ...declaration,
     open: (access) => {
-      const entries = <V>(codec: Codec<V>) => frozenEntries(access.entries(codec));
+      const entries = <V>(codec: Codec<V>, use?: EntriesUse) => frozenEntries(access.entries(codec, use));
       const instance = declaration.open({ ...access, entries });
       return {
         handle: instance.handle,
@@ -72,10 +72,16 @@ function strictStore(name: string, declaration: StoreDeclaration): StoreDeclarat
   };
 }
 
+const frozenSegment = <V>(segment: Segment<V>): Segment<V> => ({
+  get: (key) => deepFreeze(segment.get(key)),
+  peek: (key) => deepFreeze(segment.peek(key)),
+  put: (key, value) => segment.put(key, deepFreeze(value)),
+  delete: (key) => segment.delete(key),
+});
+
 const frozenEntries = <V>(entries: Entries<V>): Entries<V> => ({
-  get: (key) => deepFreeze(entries.get(key)),
-  put: (key, value) => entries.put(key, deepFreeze(value)),
-  delete: (key) => entries.delete(key),
+  ...frozenSegment(entries),
+  segment: (prefix) => frozenSegment(entries.segment(prefix)),
   dropBelow: (key) => entries.dropBelow(key),
 });
 

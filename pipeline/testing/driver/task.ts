@@ -77,7 +77,7 @@ export class DriverTask {
       lastStep: task.step,
       groups: 0,
       bytesSinceSnapshot: 0,
-      maxRecordChars: DEFAULT_LIMITS.changelogRecordChars,
+      maxRecordBytes: DEFAULT_LIMITS.changelogRecordBytes,
     };
     return { task, changelog, sent, shadow: this.#isStrict ? createShadow(options) : null };
   }

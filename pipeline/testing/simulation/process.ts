@@ -3,8 +3,9 @@ import { untilAtCut } from '#pipeline/plan/cut.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
 import type { HopMode } from '#pipeline/runtime/hop.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
-import type { StateBackend } from '#pipeline/state/backend.ts';
+import type { StateBackend, WriteOperation } from '#pipeline/state/backend.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
+import { unpackTexts } from '#pipeline/state/packed.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import { fingerprintOf } from './plan-log.ts';
@@ -86,7 +87,7 @@ export class SimulatedProcess {
         snapshotBytes: random.pick([200, 2_000, 1_000_000]),
         turnRecords: random.pick([1, 1, 3, 12]),
         maxWaitingBytes: random.pick([60, 300, 1_000_000]),
-        changelogRecordChars: random.pick([50, 200, 100_000]),
+        changelogRecordBytes: random.pick([50, 200, 100_000]),
         recentValues: random.pick([1, 3, 1_000]),
       },
     }).then(
@@ -154,18 +155,22 @@ export class SimulatedProcess {
     this.disk.set(name, entries);
     const memory = createMemoryBackend(entries);
     const delayMs = () => scheduler.random.between(0, this.world.log.faults.delayMs);
+    // Whole or not at all, at some later moment; a process that dies before has not written.
+    const write = (given: Iterable<WriteOperation>): Promise<void> => {
+      const operations = [...given];
+      return new Promise((resolve) => {
+        scheduler.after(delayMs(), owner, () => {
+          if (this.world.strikes(this)) return;
+          memory.writeNow(operations);
+          this.world.writes += 1;
+          if (!this.world.strikes(this)) resolve();
+        });
+      });
+    };
     return {
       ...memory,
-      // Whole or not at all, at some later moment; a process that dies before has not written.
-      write: (operations) =>
-        new Promise((resolve) => {
-          scheduler.after(delayMs(), owner, () => {
-            if (this.world.strikes(this)) return;
-            memory.writeNow(operations);
-            this.world.writes += 1;
-            if (!this.world.strikes(this)) resolve();
-          });
-        }),
+      write,
+      writePacked: (packed, operations) => write([...packed.flatMap(unpackTexts), ...operations]),
     };
   }
 }
