@@ -109,38 +109,76 @@ function writeRecord(bytes: Buffer, from: number, entry: Entry, index: number, f
   return at;
 }
 
+/** A record batch that grows entry by entry, so that entries need not be kept. */
+export class BatchBuilder {
+  #bytes: Buffer;
+  #end = BATCH_HEADER_BYTES;
+  #count = 0;
+  #firstMs = 0;
+  #maxMs = 0;
+
+  /** `room`: where it is written as long as it fits; then elsewhere, with twice the room. */
+  constructor(room: Buffer) {
+    this.#bytes = room;
+  }
+
+  /** Bytes so far, without compression. */
+  get length(): number {
+    return this.#end;
+  }
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Writes an entry; it is not needed afterwards. */
+  add(entry: Entry): void {
+    this.#makeRoom(entryBytes(entry));
+    if (this.#count === 0) {
+      this.#firstMs = entry.timestampMs;
+      this.#maxMs = entry.timestampMs;
+    } else if (entry.timestampMs > this.#maxMs) this.#maxMs = entry.timestampMs;
+    this.#end = writeRecord(this.#bytes, this.#end, entry, this.#count, this.#firstMs);
+    this.#count += 1;
+  }
+
+  /** The batch; offsets start at 0, the broker sets them. Nothing can be added afterwards. */
+  finish(compression: 'none' | 'zstd' = 'none'): Buffer {
+    if (this.#count === 0) throw new RangeError('a record batch holds at least one entry, none was given');
+    let bytes = this.#bytes.subarray(0, this.#end);
+    if (compression === 'zstd') {
+      bytes = Buffer.concat([
+        bytes.subarray(0, BATCH_HEADER_BYTES),
+        zstdCompressSync(bytes.subarray(BATCH_HEADER_BYTES)),
+      ]);
+    }
+    writeInt64(bytes, 0, 0);
+    bytes.writeInt32BE(bytes.length - 12, 8);
+    bytes.writeInt32BE(-1, 12); // partition leader epoch: unknown
+    bytes[16] = 2;
+    bytes.writeInt16BE(compression === 'zstd' ? CODEC_ZSTD : 0, 21);
+    bytes.writeInt32BE(this.#count - 1, 23);
+    writeInt64(bytes, this.#firstMs, 27);
+    writeInt64(bytes, this.#maxMs, 35);
+    writeInt64(bytes, -1, 43); // no producer id, epoch, sequence: duplicates are dropped by the position header
+    bytes.writeInt16BE(-1, 51);
+    bytes.writeInt32BE(-1, 53);
+    bytes.writeInt32BE(this.#count, 57);
+    bytes.writeUInt32BE(crc32c(bytes.subarray(CHECKSUM_FROM)), 17);
+    return bytes;
+  }
+
+  #makeRoom(size: number): void {
+    const needed = this.#end + size;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    larger.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = larger;
+  }
+}
+
 /** One batch of at least one entry; offsets start at 0, the broker sets them. Entries are not changed. */
 export function encodeBatch(entries: readonly Entry[], compression: 'none' | 'zstd' = 'none'): Buffer {
-  const [first] = entries;
-  if (first === undefined) throw new RangeError('a record batch holds at least one entry, none was given');
-  let room = BATCH_HEADER_BYTES;
-  for (const entry of entries) room += entryBytes(entry);
-  let bytes = Buffer.allocUnsafe(room);
-  let at = BATCH_HEADER_BYTES;
-  let maxMs = first.timestampMs;
-  for (const [index, entry] of entries.entries()) {
-    at = writeRecord(bytes, at, entry, index, first.timestampMs);
-    if (entry.timestampMs > maxMs) maxMs = entry.timestampMs;
-  }
-  bytes = bytes.subarray(0, at);
-  if (compression === 'zstd') {
-    bytes = Buffer.concat([
-      bytes.subarray(0, BATCH_HEADER_BYTES),
-      zstdCompressSync(bytes.subarray(BATCH_HEADER_BYTES)),
-    ]);
-  }
-  writeInt64(bytes, 0, 0);
-  bytes.writeInt32BE(bytes.length - 12, 8);
-  bytes.writeInt32BE(-1, 12); // partition leader epoch: unknown
-  bytes[16] = 2;
-  bytes.writeInt16BE(compression === 'zstd' ? CODEC_ZSTD : 0, 21);
-  bytes.writeInt32BE(entries.length - 1, 23);
-  writeInt64(bytes, first.timestampMs, 27);
-  writeInt64(bytes, maxMs, 35);
-  writeInt64(bytes, -1, 43); // no producer id, epoch, sequence: duplicates are dropped by the position header
-  bytes.writeInt16BE(-1, 51);
-  bytes.writeInt32BE(-1, 53);
-  bytes.writeInt32BE(entries.length, 57);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(CHECKSUM_FROM)), 17);
-  return bytes;
+  const builder = new BatchBuilder(Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES));
+  for (const entry of entries) builder.add(entry);
+  return builder.finish(compression);
 }

@@ -25,7 +25,7 @@ export interface Cluster {
   /** Start and end of every partition. Rejects with KAFKA_UNAVAILABLE while one of them does not answer. */
   offsets(topic: string): Promise<readonly OffsetRange[]>;
   /** A link of the caller's own, for long polls or batches. */
-  connect(node: number, signal: AbortSignal): Promise<Link>;
+  connect(node: number, signal: AbortSignal, requestTimeoutMs?: number): Promise<Link>;
   /** A small question to a node (null: to any), over the shared link. Rejects with KAFKA_UNAVAILABLE. */
   ask(node: number | null, api: Api, body: Buffer): Promise<Buffer>;
   close(): void;
@@ -200,10 +200,10 @@ export function createCluster(settings: LinkSettings, brokers: readonly string[]
         .map(([partition, first]) => ({ partition, start: first, end: end.get(partition) ?? first }))
         .sort((a, b) => a.partition - b.partition);
     },
-    connect: (node, signal) =>
+    connect: (node, signal, requestTimeoutMs = DATA_TIMEOUT_MS) =>
       openLink(settings, {
         address: addressOf(node),
-        requestTimeoutMs: DATA_TIMEOUT_MS,
+        requestTimeoutMs,
         signal: AbortSignal.any([signal, closing.signal]),
       }),
     ask: (node, api, body) => (node === null ? askAny(api, body) : askNode(node, api, body)),

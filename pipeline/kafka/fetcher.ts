@@ -13,8 +13,10 @@ import type { DriverContext } from './producer.ts';
 import type { Fetcher, FetcherOptions, FetchHandler } from './types.ts';
 
 /** A partition asked for again while a poll without it is open waits until that returns (kafka-driver, trap 3). */
-const MAX_WAIT_SOME_PAUSED_MS = 100;
+const MAX_WAIT_SOME_PAUSED_MS = 10;
 const MAX_WAIT_MS = 500;
+/** A poll that is so late has a dead connection: a half-open one never says so by itself. */
+const LATE_ANSWER_MS = 15_000;
 const DEFAULT_MAX_BYTES = 1_000_000;
 const DEFAULT_PARTITION_MAX_BYTES = 250_000;
 
@@ -55,7 +57,7 @@ export function createFetcher(
   const { cluster, clock, log, outage } = context;
   const closing = new AbortController();
   const { signal } = closing;
-  const links = createNodeLinks(cluster, signal);
+  const links = createNodeLinks(cluster, signal, (options.maxWaitMs ?? MAX_WAIT_MS) + LATE_ANSWER_MS);
   /** In the order of their turn: those that gave data go last. */
   const readings = new Map<string, Reading>();
   const loops = new Map<number, Promise<void>>();

@@ -10,8 +10,12 @@ export interface NodeLinks {
   drop(node: number): void;
 }
 
-/** All links close when the signal aborts. */
-export function createNodeLinks(cluster: Cluster, signal: AbortSignal): NodeLinks {
+/** All links close when the signal aborts. `requestTimeoutMs`: default that of produce requests. */
+export function createNodeLinks(
+  cluster: Pick<Cluster, 'connect'>,
+  signal: AbortSignal,
+  requestTimeoutMs?: number,
+): NodeLinks {
   const links = new Map<number, Link>();
   const open = (node: number): Link | null => {
     const link = links.get(node);
@@ -25,7 +29,7 @@ export function createNodeLinks(cluster: Cluster, signal: AbortSignal): NodeLink
     get: async (node) => {
       const known = open(node);
       if (known !== null) return known;
-      const link = await cluster.connect(node, signal);
+      const link = await cluster.connect(node, signal, requestTimeoutMs);
       links.set(node, link);
       return link;
     },

@@ -1,45 +1,65 @@
-/** What a producer holds: one queue for each partition, and the choice of what goes into the next round. */
-import { BATCH_HEADER_BYTES, entryBytes } from './batch-encode.ts';
+/**
+ * What a producer holds: batches for each partition, of which the last one grows, and the choice of what goes into the
+ * next round. Entries are written into their batch at once: thousands that wait would be as many objects to carry along.
+ */
+import { decodeBatches } from './batch-decode.ts';
+import { BatchBuilder, entryBytes } from './batch-encode.ts';
 import type { Entry, Placement } from './types.ts';
 
-/** A queued entry. `order` rises with every append of the producer. */
-export interface QueuedEntry {
-  readonly entry: Entry;
+/** Who wants to know where an entry of a batch came to lie; null: nobody. */
+export type Waiter = PromiseWithResolvers<Placement> | null;
+
+/** What one round sends to one partition. */
+export interface Batch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly batch: Buffer;
+  readonly count: number;
+  /** As counted when its entries were added. */
   readonly bytes: number;
+  /** By place in the batch; shorter where nobody waits. */
+  readonly waiters: readonly (Waiter | undefined)[];
+  /** Of its first entry; rises with every append of the producer. */
   readonly order: number;
-  readonly waiter: PromiseWithResolvers<Placement> | null;
+}
+
+interface Growing {
+  readonly builder: BatchBuilder;
+  readonly order: number;
+  readonly waiters: (Waiter | undefined)[];
 }
 
 interface PartitionQueue {
   readonly topic: string;
   readonly partition: number;
-  items: QueuedEntry[];
+  batches: Growing[];
   /** Most bytes in one batch; falls when the broker says that a batch is too large for the topic. */
   maxBatchBytes: number;
-}
-
-/** What one round sends to one partition. */
-export interface Taken {
-  readonly topic: string;
-  readonly partition: number;
-  readonly items: readonly QueuedEntry[];
-  readonly bytes: number;
+  /** Of the batch before: room that the next may need. */
+  usualBytes: number;
 }
 
 export interface ProducerQueue {
-  add(topic: string, partition: number, entry: Entry, waiter: QueuedEntry['waiter']): QueuedEntry;
+  /** Bytes by which the queue grew. */
+  add(topic: string, partition: number, entry: Entry, waiter: Waiter): number;
   readonly isEmpty: boolean;
   /** Order of the oldest entry held; Infinity when empty. */
   oldest(): number;
-  /** Takes the next round: a share of each waiting partition, in turn; a larger entry alone. */
-  take(maxBytes: number): readonly Taken[];
+  /** Takes the next round: one batch of each waiting partition, in turn, up to `maxBytes`; a larger one alone. */
+  take(maxBytes: number): readonly Batch[];
   /** Puts entries back at the front, to go in batches of half the size. */
-  putBack(taken: Taken): void;
-  /** Takes everything out. */
-  clear(): readonly QueuedEntry[];
+  putBack(batch: Batch): void;
+  /** Takes everything out; those who wait for it. */
+  clear(): readonly (Waiter | undefined)[];
 }
 
-export function createProducerQueue(): ProducerQueue {
+const LEAST_ROOM_BYTES = 1_024;
+
+export function createProducerQueue(options: {
+  /** In one batch; a larger entry has one to itself. */
+  maxBatchBytes: number;
+  compression: 'none' | 'zstd';
+}): ProducerQueue {
   const topics = new Map<string, PartitionQueue[]>();
   /** Queues with entries, in the order of their turn. */
   const ready = new Set<PartitionQueue>();
@@ -51,68 +71,80 @@ export function createProducerQueue(): ProducerQueue {
       partitions = [];
       topics.set(topic, partitions);
     }
-    partitions[partition] ??= { topic, partition, items: [], maxBatchBytes: Number.POSITIVE_INFINITY };
+    const { maxBatchBytes } = options;
+    partitions[partition] ??= { topic, partition, batches: [], maxBatchBytes, usualBytes: LEAST_ROOM_BYTES };
     return partitions[partition];
+  };
+
+  /** Writes an entry behind `batches`; by how many bytes they grew. */
+  const put = (
+    queue: PartitionQueue,
+    batches: Growing[],
+    entry: Entry,
+    { order, waiter }: { order: number; waiter: Waiter },
+  ): number => {
+    let last = batches.at(-1);
+    if (last === undefined || last.builder.length + entryBytes(entry) > queue.maxBatchBytes) {
+      const room = Buffer.allocUnsafeSlow(Math.max(LEAST_ROOM_BYTES, queue.usualBytes));
+      last = { builder: new BatchBuilder(room), order, waiters: [] };
+      batches.push(last);
+    }
+    const { builder, waiters } = last;
+    const before = builder.count === 0 ? 0 : builder.length;
+    if (waiter !== null) waiters[builder.count] = waiter;
+    builder.add(entry);
+    return builder.length - before;
   };
 
   return {
     add: (topic, partition, entry, waiter) => {
-      const item = { entry, bytes: entryBytes(entry), order: order++, waiter };
       const queue = queueOf(topic, partition);
-      queue.items.push(item);
-      ready.add(queue);
-      return item;
+      const bytes = put(queue, queue.batches, entry, { order, waiter });
+      order += 1;
+      if (queue.batches.length === 1) ready.add(queue);
+      return bytes;
     },
     get isEmpty() {
       return ready.size === 0;
     },
     oldest: () => {
       let least = Number.POSITIVE_INFINITY;
-      for (const { items } of ready) least = Math.min(least, items[0]?.order ?? least);
+      for (const { batches } of ready) least = Math.min(least, batches[0]?.order ?? least);
       return least;
     },
     take: (maxBytes) => {
-      const chosen = new Map<PartitionQueue, { count: number; bytes: number }>();
+      const taken: Batch[] = [];
       let total = 0;
-      const choose = (queue: PartitionQueue, share: number): void => {
-        const picked = chosen.get(queue) ?? { count: 0, bytes: 0 };
-        for (;;) {
-          const size = queue.items[picked.count]?.bytes;
-          if (size === undefined) break;
-          const isFirst = picked.count === 0;
-          const added = size + (isFirst ? BATCH_HEADER_BYTES : 0);
-          const limit = Math.min(share, queue.maxBatchBytes);
-          if (total > 0 && total + added > maxBytes) break;
-          if (!isFirst && picked.bytes + added > limit) break;
-          picked.count++;
-          picked.bytes += added;
-          total += added;
-        }
-        if (picked.count > 0) chosen.set(queue, picked);
-      };
-      const share = Math.floor(maxBytes / Math.max(1, ready.size));
-      for (const queue of ready) choose(queue, share);
-      // What the quiet partitions leave goes to the busy ones.
-      for (const queue of ready) if (total < maxBytes) choose(queue, maxBytes);
-      return [...chosen].map(([queue, { count, bytes }]) => {
-        const items = queue.items.slice(0, count);
-        queue.items = queue.items.slice(count);
+      for (const queue of [...ready]) {
+        const { topic, partition, batches } = queue;
+        const [first] = batches;
+        if (first === undefined) continue;
+        const bytes = first.builder.length;
+        if (total > 0 && total + bytes > maxBytes) break;
+        total += bytes;
+        batches.shift();
+        queue.usualBytes = bytes;
         ready.delete(queue);
-        if (queue.items.length > 0) ready.add(queue);
-        return { topic: queue.topic, partition: queue.partition, items, bytes };
-      });
+        if (batches.length > 0) ready.add(queue);
+        const batch = first.builder.finish(options.compression);
+        taken.push({ ...first, topic, partition, batch, count: first.builder.count, bytes });
+      }
+      return taken;
     },
-    putBack: (taken) => {
-      const queue = queueOf(taken.topic, taken.partition);
-      queue.maxBatchBytes = Math.floor(taken.bytes / 2);
-      queue.items = [...taken.items, ...queue.items];
+    putBack: ({ topic, partition, batch, bytes, waiters, order }) => {
+      const queue = queueOf(topic, partition);
+      queue.maxBatchBytes = Math.floor(bytes / 2);
+      const smaller: Growing[] = [];
+      for (const [index, entry] of decodeBatches(batch, 0).entries())
+        put(queue, smaller, entry, { order, waiter: waiters[index] ?? null });
+      queue.batches = [...smaller, ...queue.batches];
       ready.add(queue);
     },
     clear: () => {
-      const all = [...ready].flatMap(({ items }) => items);
-      for (const queue of ready) queue.items = [];
+      const waiters = [...ready].flatMap(({ batches }) => batches.flatMap((batch) => batch.waiters));
+      for (const queue of ready) queue.batches = [];
       ready.clear();
-      return all;
+      return waiters;
     },
   };
 }

@@ -6,13 +6,12 @@ import type { Clock } from '../clock.ts';
 import { PipelineError } from '../errors.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { encodeBatch } from './batch-encode.ts';
 import { brokerErrorText, isPassing, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE } from './broker-errors.ts';
 import type { Cluster } from './cluster.ts';
 import { createNodeLinks } from './node-links.ts';
 import { type Outage, retryDelayMs } from './outage.ts';
 import { PRODUCE, type ProduceAnswer, produceAnswer, produceBody } from './produce.ts';
-import { createProducerQueue, type QueuedEntry, type Taken } from './producer-queue.ts';
+import { type Batch, createProducerQueue, type Waiter } from './producer-queue.ts';
 import type { Entry, Placement, Producer, ProducerOptions } from './types.ts';
 
 const DEFAULT_MAX_REQUEST_BYTES = 1_000_000;
@@ -25,10 +24,6 @@ export interface DriverContext {
   readonly log: Log;
   readonly outage: Outage;
   readonly metrics: Metrics | null;
-}
-
-interface Part extends Taken {
-  readonly batch: Buffer;
 }
 
 interface OrderWaiter {
@@ -51,19 +46,19 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
   const compression = options.compression ?? 'none';
   const closing = new AbortController();
   const links = createNodeLinks(cluster, closing.signal);
-  const queue = createProducerQueue();
+  const queue = createProducerQueue({ maxBatchBytes: maxRequestBytes, compression });
   let appended = 0;
   let pendingBytes = 0;
   let isRunning = false;
   /** Parts of the round that are not acknowledged. */
-  let round: readonly Part[] = [];
+  let round: readonly Batch[] = [];
   let failure: PipelineError | null = null;
   let orderWaiters: OrderWaiter[] = [];
   let roomWaiters: PromiseWithResolvers<void>[] = [];
 
-  const add = (topic: string, partition: number, entry: Entry, waiter: QueuedEntry['waiter']): void => {
+  const add = (topic: string, partition: number, entry: Entry, waiter: Waiter): void => {
     if (failure !== null) throw failure;
-    pendingBytes += queue.add(topic, partition, entry, waiter).bytes;
+    pendingBytes += queue.add(topic, partition, entry, waiter);
     appended++;
     if (isRunning) return;
     isRunning = true;
@@ -71,16 +66,15 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
     queueMicrotask(run);
   };
 
-  const acknowledge = (part: Part, answer: ProduceAnswer): void => {
+  const acknowledge = (part: Batch, answer: ProduceAnswer): void => {
     if (failure !== null) return; // all were rejected
-    for (const [index, { bytes, waiter }] of part.items.entries()) {
-      pendingBytes -= bytes;
+    pendingBytes -= part.bytes;
+    for (const [index, waiter] of part.waiters.entries())
       waiter?.resolve({ offset: answer.baseOffset + index, appendTimeMs: answer.appendTimeMs });
-    }
   };
 
   /** False: send it again. Throws KAFKA_REFUSED for an error that does not pass. */
-  const settle = (part: Part, answer: ProduceAnswer | undefined): boolean => {
+  const settle = (part: Batch, answer: ProduceAnswer | undefined): boolean => {
     if (answer?.error === 0) {
       acknowledge(part, answer);
       return true;
@@ -95,21 +89,21 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
       outage.failed(new Error(`${place}: ${brokerErrorText(error)}`), { isPartition: true });
       return false;
     }
-    if ((error === MESSAGE_TOO_LARGE || error === RECORD_LIST_TOO_LARGE) && part.items.length > 1) {
+    if ((error === MESSAGE_TOO_LARGE || error === RECORD_LIST_TOO_LARGE) && part.count > 1) {
       // Each may still fit by itself: topics can allow less than a request holds.
       queue.putBack(part);
       return true;
     }
     throw new PipelineError(
       'KAFKA_REFUSED',
-      `${place}: Kafka refused ${part.items.length} records of ${part.bytes} bytes: ${brokerErrorText(error)}; ` +
+      `${place}: Kafka refused ${part.count} records of ${part.bytes} bytes: ${brokerErrorText(error)}; ` +
         'compare the topic settings and the rights of this client',
       { facts: { topic: part.topic, partition: part.partition, code: error, bytes: part.bytes } },
     );
   };
 
   /** Sends the parts that one node leads; returns those to send again. */
-  const sendTo = async (node: number, parts: readonly Part[]): Promise<readonly Part[]> => {
+  const sendTo = async (node: number, parts: readonly Batch[]): Promise<readonly Batch[]> => {
     let answers: ReadonlyMap<string, ProduceAnswer>;
     try {
       const link = links.open(node) ?? (await links.get(node));
@@ -124,19 +118,19 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
     return parts.filter((part) => !settle(part, answers.get(placeOf(part))));
   };
 
-  const attempt = async (parts: readonly Part[]): Promise<readonly Part[]> => {
+  const attempt = async (parts: readonly Batch[]): Promise<readonly Batch[]> => {
     const byNode = Map.groupBy(parts, ({ topic, partition }) => cluster.leader(topic, partition));
     const homeless = byNode.get(null) ?? [];
     const [lost] = homeless;
     if (lost !== undefined) {
       outage.failed(new Error(`${placeOf(lost)}: no leader is known`), { isPartition: true });
     }
-    const sent = [...byNode].filter((group): group is [number, Part[]] => group[0] !== null);
+    const sent = [...byNode].filter((group): group is [number, Batch[]] => group[0] !== null);
     const left = await Promise.all(sent.map(([node, members]) => sendTo(node, members)));
     return [...homeless, ...left.flat()];
   };
 
-  const refresh = async (parts: readonly Part[]): Promise<void> => {
+  const refresh = async (parts: readonly Batch[]): Promise<void> => {
     try {
       await cluster.refresh(new Set(parts.map(({ topic }) => topic)));
     } catch (error) {
@@ -174,10 +168,10 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
   const fail = (error: PipelineError): void => {
     if (failure !== null) return;
     failure = error;
-    const entries = [...round.flatMap(({ items }) => items), ...queue.clear()];
+    const waiters = [...round.flatMap((part) => part.waiters), ...queue.clear()];
     // Nobody may be waiting for a promise that was made: an unheard rejection is not an error of its own.
-    for (const { waiter } of entries) waiter?.promise.catch(() => {});
-    for (const { waiter } of entries) waiter?.reject(error);
+    for (const waiter of waiters) waiter?.promise.catch(() => {});
+    for (const waiter of waiters) waiter?.reject(error);
     for (const { done } of orderWaiters) done.reject(error);
     for (const waiter of roomWaiters) waiter.reject(error);
     round = [];
@@ -189,13 +183,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
   async function run(): Promise<void> {
     try {
       while (!queue.isEmpty) {
-        round = queue.take(maxRequestBytes).map((taken) => ({
-          ...taken,
-          batch: encodeBatch(
-            taken.items.map(({ entry }) => entry),
-            compression,
-          ),
-        }));
+        round = queue.take(maxRequestBytes);
         await deliver();
         release();
       }

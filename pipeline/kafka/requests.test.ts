@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { decodeBatches } from './batch-decode.ts';
 import { fetchAnswer, fetchBody } from './fetch.ts';
 import {
   heartbeatBody,
@@ -14,6 +15,7 @@ import { deleteRecordsAnswer, deleteRecordsBody } from './offset-requests.ts';
 import { outOfRangeError } from './out-of-range.ts';
 import { produceAnswer, produceBody } from './produce.ts';
 import { createProducerQueue } from './producer-queue.ts';
+import type { Placement } from './types.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 const FF8 = 'ff'.repeat(8);
@@ -151,45 +153,73 @@ describe('request bodies and answers', () => {
 });
 
 describe('the queue of a producer', () => {
-  const filled = (sizes: readonly (readonly [partition: number, bytes: number])[]) => {
-    const queue = createProducerQueue();
-    for (const [partition, bytes] of sizes) {
-      const entry = { timestampMs: 0, key: null, value: Buffer.alloc(bytes), headers: [] };
-      queue.add('t', partition, entry, null);
+  /** Entries whose value begins with their number. */
+  const filled = (
+    sizes: readonly (readonly [partition: number, bytes: number])[],
+    maxBatchBytes = 10_000,
+  ) => {
+    const queue = createProducerQueue({ maxBatchBytes, compression: 'none' });
+    for (const [order, [partition, bytes]] of sizes.entries()) {
+      const value = Buffer.alloc(bytes);
+      value[0] = order;
+      queue.add('t', partition, { timestampMs: order, key: null, value, headers: [] }, null);
     }
     return queue;
   };
   const shape = (taken: ReturnType<ReturnType<typeof filled>['take']>) =>
-    taken.map(({ partition, items }) => [partition, items.map(({ order }) => order)]);
+    taken.map(({ partition, batch }) => [partition, decodeBatches(batch, 0).map(({ value }) => value?.[0])]);
 
-  test('gives each partition a share, in order, and the rest of the room to the busy one', () => {
-    const queue = filled([...Array.from({ length: 10 }, () => [0, 64] as const), [1, 64]]);
+  test('writes entries of a partition into one batch, up to its size, and sends one of each partition', () => {
+    const queue = filled([...Array.from({ length: 10 }, () => [0, 64] as const), [1, 64]], 500);
     expect(shape(queue.take(700))).toEqual([
-      [0, [0, 1, 2, 3]],
+      [0, [0, 1, 2, 3, 4]],
       [1, [10]],
     ]);
-    expect(queue.oldest()).toBe(4);
+    expect(queue.oldest()).toBe(5);
   });
 
-  test('sends an entry larger than a request alone, and before the others of its turn', () => {
-    const queue = filled([
-      [0, 10],
-      [1, 5_000],
-      [0, 10],
-    ]);
+  test('sends an entry larger than a request alone, and others in their turn', () => {
+    const queue = filled(
+      [
+        [0, 10],
+        [1, 5_000],
+        [0, 10],
+      ],
+      1_000,
+    );
     expect(shape(queue.take(1_000))).toEqual([[0, [0, 2]]]);
     expect(shape(queue.take(1_000))).toEqual([[1, [1]]]);
     expect(queue.isEmpty).toBe(true);
     expect(queue.oldest()).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('takes a batch that was too large again in smaller pieces and in order', () => {
+  test('takes a batch that was too large again in smaller pieces, in order, before what came since', () => {
     const queue = filled([0, 1, 2, 3].map(() => [0, 100] as const));
     const [taken] = queue.take(10_000);
+    const late = { timestampMs: 9, key: null, value: Buffer.from([9]), headers: [] };
+    queue.add('t', 0, late, null);
     if (taken !== undefined) queue.putBack(taken);
-    const orders: unknown[] = [];
-    while (!queue.isEmpty) orders.push(...shape(queue.take(10_000)));
-    expect(orders.flatMap((one) => (Array.isArray(one) ? one[1] : []))).toEqual([0, 1, 2, 3]);
-    expect(orders.length).toBeGreaterThan(1);
+    expect(queue.oldest()).toBe(0);
+    const rounds: unknown[] = [];
+    while (!queue.isEmpty) rounds.push(...shape(queue.take(10_000)));
+    expect(rounds.flatMap((one) => (Array.isArray(one) ? one[1] : []))).toEqual([0, 1, 2, 3, 9]);
+    expect(rounds.length).toBeGreaterThan(2);
+  });
+
+  test('keeps who waits for an entry with it, also in a smaller piece', async () => {
+    const queue = createProducerQueue({ maxBatchBytes: 10_000, compression: 'zstd' });
+    const waiters = [1, 2, 3].map(() => Promise.withResolvers<Placement>());
+    for (const [index, waiter] of waiters.entries()) {
+      const entry = { timestampMs: 0, key: null, value: Buffer.alloc(100, index), headers: [] };
+      queue.add('t', 0, entry, index === 1 ? null : waiter);
+    }
+    const [taken] = queue.take(10_000);
+    if (taken !== undefined) queue.putBack(taken);
+    const pieces: unknown[] = [];
+    while (!queue.isEmpty) for (const piece of queue.take(10_000)) pieces.push(...piece.waiters);
+    expect(pieces.filter((waiter) => waiter !== undefined && waiter !== null)).toEqual([
+      waiters[0],
+      waiters[2],
+    ]);
   });
 });

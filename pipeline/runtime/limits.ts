@@ -14,7 +14,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   turnRecords: 256,
-  maxWaitingBytes: 8 * 1024 * 1024,
+  maxWaitingBytes: 2 * 1024 * 1024,
   snapshotBytes: 4 * 1024 * 1024,
   changelogRecordBytes: 256 * 1024,
   recentValues: 20_000,

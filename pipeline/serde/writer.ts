@@ -3,6 +3,8 @@ import { bigintToBytes } from './decimal.ts';
 
 const SMALL = 0x4000_0000;
 const MAX_INT = 0x7fff_ffff;
+/** Four groups of seven bits. */
+const LOW_BITS = 0x1000_0000;
 /** Longer texts are faster in native code. */
 const MAX_LOOP_CHARS = 16;
 
@@ -70,13 +72,26 @@ export class AvroWriter {
       bytes[this.at++] = rest;
       return;
     }
-    // Doubled it may need 54 bits: the sign goes into the first seven of them.
+    // Doubled it may need 54 bits: the sign goes into the first seven of them, the rest into two halves.
     const magnitude = value < 0 ? -(value + 1) : value;
-    let rest = Math.floor(magnitude / 64);
-    bytes[this.at++] = ((magnitude % 64) * 2 + (value < 0 ? 1 : 0)) | 0x80;
+    bytes[this.at++] = ((magnitude % 64) << 1) | (value < 0 ? 1 : 0) | 0x80;
+    const rest = Math.floor(magnitude / 64);
+    const low = rest % LOW_BITS;
+    const high = (rest - low) / LOW_BITS;
+    if (high === 0) this.#unsigned(low);
+    else {
+      for (let shift = 0; shift < 28; shift += 7) bytes[this.at++] = ((low >>> shift) & 0x7f) | 0x80;
+      this.#unsigned(high);
+    }
+  }
+
+  /** Up to 31 bits. */
+  #unsigned(value: number): void {
+    const bytes = this.#bytes;
+    let rest = value;
     while (rest >= 0x80) {
-      bytes[this.at++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
+      bytes[this.at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
     }
     bytes[this.at++] = rest;
   }
