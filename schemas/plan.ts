@@ -1,6 +1,9 @@
 import { NAMESPACE, nullable, timestampMs, type ValueOf } from './avro.ts';
 
-/** A decision that is not in the data (engine rules, section 2). Value of `plan`. */
+/**
+ * A decision that is not in the data (engine rules, section 2). Value of `plan`. Fields are only ever added, with a
+ * default: every version must read what the versions before it decided.
+ */
 export const plan = {
   type: 'record',
   name: 'Plan',
@@ -8,9 +11,9 @@ export const plan = {
   fields: [
     {
       name: 'kind',
-      type: { type: 'enum', name: 'PlanKind', symbols: ['genesis', 'unknown'], default: 'unknown' },
+      type: { type: 'enum', name: 'PlanKind', symbols: ['genesis', 'unknown', 'cut'], default: 'unknown' },
     },
-    { name: 'epoch', type: 'int' },
+    { name: 'epoch', type: 'int', doc: 'of the version that begins here' },
     {
       name: 'fingerprint',
       type: 'string',
@@ -19,10 +22,22 @@ export const plan = {
     {
       name: 'startOffsets',
       type: { type: 'map', values: 'long' },
-      doc: '<topic>/<partition> -> first offset',
+      doc: '<topic>/<partition> -> first offset of inputs that are new here',
     },
     { name: 'atMs', type: timestampMs },
     { name: 'note', type: nullable('string') },
+    {
+      name: 'description',
+      type: nullable('string'),
+      doc: 'of the version that begins here, as JSON; null: of before descriptions',
+      default: null,
+    },
+    {
+      name: 'dropped',
+      type: { type: 'array', items: 'string' },
+      doc: '<processor>.<store> whose state ends here',
+      default: [],
+    },
   ],
 } as const;
 

@@ -155,7 +155,8 @@ async function fold(run: SharedRun): Promise<void> {
   const stopping = new AbortController();
   process.on('SIGTERM', () => stopping.abort());
   // Whoever started it is gone.
-  process.on('disconnect', () => process.exit(1));
+  const exit = () => process.exit(1);
+  process.once('disconnect', exit);
   void processing.failed.then((error) => {
     process.stderr.write(`${error.stack}\n`);
     process.exit(1);
@@ -174,6 +175,8 @@ async function fold(run: SharedRun): Promise<void> {
   await processing.stop();
   await membership?.leave();
   await kafka.close();
+  // This one is meant.
+  process.off('disconnect', exit);
   process.disconnect?.();
 }
 

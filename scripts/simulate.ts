@@ -25,6 +25,8 @@ const NOTHING: ScheduleResult = {
   rebalances: 0,
   checkpoints: 0,
   rows: 0,
+  cuts: 0,
+  afterCut: 0,
 };
 
 /** Runs seeds `seed`, `seed + step`, ... Stops after `maxViolations`. */
@@ -157,7 +159,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut, ${sums.afterCut} records after it`,
     '',
   ].join('\n');
 }

@@ -7,14 +7,15 @@ import { PipelineError } from '#pipeline/errors.ts';
 import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka, Membership } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import { untilAtCut } from '#pipeline/plan/cut.ts';
+import { type Description, describeVersion, fingerprintOf } from '#pipeline/plan/description.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
 import { type Shard, tasksOfShard } from '#pipeline/runtime/assignment.ts';
 import { type Connecting, startConnecting } from '#pipeline/runtime/connecting.ts';
 import { type Delivery, startDelivery } from '#pipeline/runtime/delivery.ts';
-import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
-import { openPlan } from '#pipeline/runtime/plan.ts';
+import { openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import { readDerived } from '#pipeline/runtime/read-topic.ts';
 import { joinTaskGroup } from '#pipeline/runtime/task-group.ts';
@@ -48,6 +49,8 @@ export interface PipelineOptions {
   readonly clock?: Clock;
   readonly metrics?: Metrics;
   readonly onProgress?: (sentence: string) => void;
+  /** Gives up the wait for the version before. */
+  readonly signal?: AbortSignal;
   /** While a task takes its state from its changelog, and once it has. */
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
   /** After a sink made records durable. */
@@ -66,6 +69,11 @@ export interface Pipeline {
   connect(): Promise<void>;
   /** Settles when a part cannot go on. */
   readonly failed: Promise<Error>;
+  /**
+   * Settles when every task here has ended at the cut to the version of this epoch, and its state there is safe. In a group,
+   * every task of the group.
+   */
+  readonly ended: Promise<number>;
   /** Everything received is folded and delivered. */
   isDrained(): Promise<boolean>;
   /** Connectors first, then tasks, then sinks; what is under way is finished. */
@@ -77,6 +85,9 @@ const root = new URL('..', import.meta.url).pathname;
 export const LOGIC_FOLDERS = ['schemas', 'pipeline', 'topology/processors'].map((folder) =>
   join(root, folder),
 );
+
+/** What this version consists of. */
+export const describeThis = (): Promise<Description> => describeVersion({ graph, folders: LOGIC_FOLDERS });
 
 /** Physical topics of a run, those of the engine included, with what each must be. */
 export function physicalTopics(physicalName: (topic: string) => string) {
@@ -105,14 +116,15 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     progress(`${needed.size} topics (${created.length} new)`);
     const serde = await openSerde({ registryUrl: options.registryUrl, topics: allTopics });
     progress(`${allTopics.length} schemas registered`);
-    const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
+    const description = await describeThis();
     const genesis = await openPlan({
       kafka,
       serde,
       graph,
       topic: planTopic,
       physicalName,
-      fingerprint: version,
+      fingerprint: fingerprintOf(description),
+      description,
       clock,
     });
     const common = { kafka, serde, clock, metrics, log, physicalName };
@@ -128,22 +140,23 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
       lagGroup: `${topicPrefix}baleen`,
       openState: openStateIn(directory),
       ...(options.onRestore === undefined ? {} : { onRestore: options.onRestore }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const membership =
       sharing === 'group'
         ? joinTaskGroup({
             kafka,
-            group: `${topicPrefix}baleen-tasks-${version.slice(0, 12)}`,
+            group: `${topicPrefix}baleen-tasks-${genesis.epoch}-${genesis.fingerprint.slice(0, 12)}`,
             tasks: graph.tasks(),
             processing,
             stored: () => storedIn(directory),
           })
         : null;
-    progress(said(sharing, processing));
+    progress(`version ${shortVersion(genesis)}: ${said(sharing, processing)}`);
     const delivering = await startSinks(options, common);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
-    return assemble({ kafka, serde, metrics, processing, membership, delivering, connecting, physicalName });
+    return assemble({ ...common, processing, membership, delivering, connecting });
   } catch (error) {
     await kafka.close();
     throw error;
@@ -217,11 +230,20 @@ function assemble(parts: {
   membership: Membership | null;
   delivering: Delivering;
   connecting: () => Connecting;
+  clock: Clock;
   physicalName: (topic: string) => string;
 }): Pipeline {
-  const { kafka, serde, metrics, processing, delivering, physicalName } = parts;
+  const { kafka, serde, metrics, processing, membership, delivering, physicalName, clock } = parts;
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   void processing.failed.then(fail);
+  const stopping = new AbortController();
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  const shared = membership === null ? [] : graph.tasks();
+  const { signal } = stopping;
+  const endAt = async (epoch: number): Promise<void> => {
+    if (await untilAtCut({ kafka, clock, physicalName, signal }, shared, epoch)) end(epoch);
+  };
+  processing.ended.then(endAt).catch(fail);
   for (const delivery of delivering.deliveries) void delivery.failed.then(fail);
   let connecting: Connecting | null = null;
   const opened = new Map<string, Connector>();
@@ -232,6 +254,7 @@ function assemble(parts: {
     processing,
     physicalName,
     failed,
+    ended,
     connectors: opened,
     sinks: delivering.sinks,
     connect: async () => {
@@ -248,10 +271,11 @@ function assemble(parts: {
       return true;
     },
     stop: async () => {
+      stopping.abort();
       await connecting?.stop();
       // The last checkpoints first: whoever takes over goes on from them.
       await processing.stop();
-      await parts.membership?.leave();
+      await membership?.leave();
       for (const delivery of delivering.deliveries) await delivery.stop();
       await kafka.close();
     },

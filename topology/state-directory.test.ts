@@ -4,12 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { keepStateOf, openStateIn, storedIn } from './state-directory.ts';
 
-const genesis = (fingerprint: string, atMs: number) => ({
-  fingerprint,
-  atMs,
-  epoch: 1,
-  startOffsets: new Map<string, number>(),
-});
+const genesis = (fingerprint: string, atMs: number) => ({ name: `${fingerprint} ${atMs}` });
 const task = { subTopology: 'detect', partition: 3 };
 
 test('state is kept for the genesis that it is of, and forgotten for another', async () => {

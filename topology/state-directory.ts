@@ -16,9 +16,12 @@ const GENESIS_FILE = 'genesis';
  * Forgets what rests there of another beginning: of topics that were deleted, or of another Kafka. Local state counts only
  * with the same genesis (engine rules, 9.4), and what is forgotten is made again from the changelog.
  */
-export async function keepStateOf(directory: string, { fingerprint, atMs }: FoundGenesis): Promise<void> {
+export async function keepStateOf(
+  directory: string,
+  { name: genesis }: Pick<FoundGenesis, 'name'>,
+): Promise<void> {
   const path = join(directory, GENESIS_FILE);
-  const name = `${fingerprint} ${atMs}\n`;
+  const name = `${genesis}\n`;
   const found = await readFile(path, 'utf8').catch(() => null);
   if (found === name) return;
   await rm(directory, { recursive: true, force: true });

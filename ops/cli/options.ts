@@ -1,5 +1,5 @@
-/** Readers of option values. What they refuse is an error of usage. */
-import { InvalidArgumentError } from 'commander';
+/** Options that several commands have, and readers of their values. What these refuse is an error of usage. */
+import { InvalidArgumentError, Option } from 'commander';
 
 /** A whole number within limits, both included. */
 export const wholeNumber =
@@ -30,3 +30,17 @@ export function speed(text: string): number | 'max' {
 
 /** Options that may be given again. */
 export const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+
+/** Where a pipeline keeps what is its own. */
+export const dataDir = () =>
+  new Option('--data-dir <dir>', 'where everything of this pipeline is kept').default('.baleen');
+/** Settings from a file. */
+export const configFile = () => new Option('--config <file>', 'settings in YAML');
+/** For programs. */
+export const json = () => new Option('--json', 'print JSON for programs');
+/** For those who look for a fault. */
+export const verbose = () => new Option('--verbose', 'log more, and show where errors come from');
+
+/** At the end of a help text. */
+export const examples = (lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ baleen ${line}`).join('\n')}`;

@@ -11,6 +11,7 @@ import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { openOperators } from './operators.ts';
 import { type BuiltSettings, buildSettings, type SettingSources } from './settings.ts';
 import { showWarnings } from './show-warnings.ts';
+import { endedAtCut } from './version-end.ts';
 import { showWaits } from './wait-notices.ts';
 
 export interface PartOptions {
@@ -113,6 +114,7 @@ async function run(context: Context): Promise<void> {
     metrics,
     onProgress: (sentence) => display.note(sentence),
     onRestore: operators.onRestore,
+    signal: stopping.signal,
   });
   opened.push(() => pipeline.stop());
   operators.attach(pipeline);
@@ -125,7 +127,8 @@ async function run(context: Context): Promise<void> {
   if (part === 'connect')
     await Promise.race([pipeline.connect(), failed(pipeline), aborted(stopping.signal)]);
   display.note('running; Ctrl-C stops it');
-  await Promise.race([failed(pipeline), aborted(stopping.signal)]);
+  const end = await Promise.race([failed(pipeline), pipeline.ended, aborted(stopping.signal)]);
+  if (typeof end === 'number') display.note(endedAtCut(end));
 }
 
 /** Says when other tasks run here than before, and who waits for long. */

@@ -1,8 +1,9 @@
 /** The commands and options of `baleen`. Command modules are loaded when they are run, so that help is quick. */
 import { Command, Option } from 'commander';
-import { collect, speed, wholeNumber } from './options.ts';
+import { collect, configFile, dataDir, examples, json, speed, verbose, wholeNumber } from './options.ts';
 import { addPartCommands } from './part-commands.ts';
 import type { Provided, SettingSources } from './settings.ts';
+import { addVersionCommands } from './version-commands.ts';
 
 const NOTES = `
 Settings come from --config FILE (YAML) and the environment: BALEEN__SECTION__KEY, such as
@@ -10,15 +11,6 @@ BALEEN__CONNECTORS__EVM__RPC_URL; also KAFKA_BROKERS, REGISTRY_URL and DATABASE_
 Kafka over TLS or with a user KAFKA_SSL, KAFKA_SSL_CA_FILE, KAFKA_SASL_MECHANISM (plain, scram-sha-256, scram-sha-512),
 KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD. "baleen config" shows them, without secrets.
 Exit codes: 0 done, 1 failed, 2 wrong usage. ops/errors.md explains the codes of errors.`;
-
-const dataDir = () =>
-  new Option('--data-dir <dir>', 'where everything of this pipeline is kept').default('.baleen');
-const configFile = () => new Option('--config <file>', 'settings in YAML');
-const json = () => new Option('--json', 'print JSON for programs');
-const verbose = () => new Option('--verbose', 'log more, and show where errors come from');
-
-const examples = (lines: readonly string[]): string =>
-  `\nExamples:\n${lines.map((line) => `  $ baleen ${line}`).join('\n')}`;
 
 function addStateCommands(program: Command, finish: (code: number) => void): void {
   const state = program
@@ -246,6 +238,8 @@ export function createProgram(options: {
       const { graph } = await import('./graph.ts');
       finish(await graph({ form: given.json === true ? 'json' : given.form }));
     });
+
+  addVersionCommands(program, finish, sources);
 
   program
     .command('replay')

@@ -67,7 +67,11 @@ export async function openShadow(options: {
   await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
   const serde = await openSerde({ registryUrl, topics: allTopics });
   const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
-  const plan = { kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock };
+  const plan = {
+    ...{ kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock },
+    // One version over the whole log, whatever was cut since.
+    fromGenesis: true,
+  };
   const genesis = await openPlan(plan);
   const { ends, untilMs } = await presentEnd(kafka);
   const processing = await startProcessing({

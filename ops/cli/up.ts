@@ -15,6 +15,7 @@ import { makeReport, percentiles, type Report } from './report.ts';
 import { buildSettings, type UpOptions } from './settings.ts';
 import { showWarnings } from './show-warnings.ts';
 import { summarise } from './summarise.ts';
+import { endedAtCut } from './version-end.ts';
 import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
 /** The world's own secret: it only guards loopback. */
@@ -110,12 +111,17 @@ async function run(context: Context): Promise<void> {
     metrics,
     onProgress: (sentence) => display.note(sentence),
     onRestore: operators.onRestore,
+    signal,
     onDelivered: watch.onDelivered,
   });
   operators.attach(pipeline);
   let failure: Error | null = null;
   void pipeline.failed.then((error) => {
     failure = error;
+    stopping.abort();
+  });
+  void pipeline.ended.then((epoch) => {
+    display.note(endedAtCut(epoch));
     stopping.abort();
   });
   opened.push(() => pipeline.stop());

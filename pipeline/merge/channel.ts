@@ -44,6 +44,10 @@ export interface Channel {
   readonly early: Queue;
   /** A tick that waits for the records that it covers. */
   pendingTick: { logTimeMs: number; sequence: number; sinceMs: number } | null;
+  /** Highest epoch seen in Kafka; 0 before the first record, and on raw, fact and plan partitions. */
+  epoch: number;
+  /** First sequence that a later version than the reader's wrote; +Infinity: none was seen. */
+  laterFrom: number;
 }
 
 /** Bytes of key and value. */
@@ -102,6 +106,8 @@ export const createChannel = (topic: string, partition: number, writer: string):
   unseen: new Queue(),
   early: new Queue(),
   pendingTick: null,
+  epoch: 0,
+  laterFrom: Number.POSITIVE_INFINITY,
 });
 
 /** What a checkpoint keeps of a channel. */

@@ -3,21 +3,28 @@ import { isPipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, type ChannelPoint, channelPoint, createChannel, resumeChannel } from './channel.ts';
 import type { Handed } from './handover.ts';
-import { acceptTick, derivedInbound, watchTails } from './inbound.ts';
+import { acceptTick, derivedInbound } from './inbound.ts';
 import { formatPosition, nextDigest, POSITION_HEADER } from './position.ts';
+import { watchTails } from './tails.ts';
 
 /** Records 1, 2, ... of one writer, ten bytes each. */
-function written(count: number, writer = 'w-0', text = 'v'): readonly Handed[] {
+function written(
+  count: number,
+  writer = 'w-0',
+  text = 'v',
+  epochOf: (sequence: number) => number = () => 1,
+): readonly Handed[] {
   let digest = 0;
   return Array.from({ length: count }, (_, index) => {
     const sequence = index + 1;
     const digestBefore = digest;
     const value = Buffer.from(`${text}${sequence}`.padEnd(10));
     digest = nextDigest(digestBefore, sequence, null, value);
-    const position = formatPosition({ writer, sequence, epoch: 1, previousDigest: digestBefore });
+    const epoch = epochOf(sequence);
+    const position = formatPosition({ writer, sequence, epoch, previousDigest: digestBefore });
     const headers = [[POSITION_HEADER, Buffer.from(position)]] as const;
     return {
-      ...{ epoch: 1, sequence, digestBefore, digest },
+      ...{ epoch, sequence, digestBefore, digest },
       entry: { timestampMs: sequence, key: null, value, headers },
     };
   });
@@ -35,12 +42,20 @@ const stored = (handed: Handed | undefined, offset: number): KafkaRecord => {
   };
 };
 
-function open(options: { point?: ChannelPoint; resumeOffset?: number; maxWaitingBytes?: number } = {}) {
+function open(
+  options: {
+    point?: ChannelPoint;
+    resumeOffset?: number;
+    maxWaitingBytes?: number;
+    epoch?: number;
+    cutMs?: number;
+  } = {},
+) {
   const channels = [createChannel('t', 0, 'w-0'), createChannel('t', 0, 'w-1')] as const;
   const [channel, other] = channels;
   resumeChannel(channel, options.point ?? null);
   const inbound = derivedInbound({
-    ...{ topic: 't', partition: 0, channels, epoch: 1 },
+    ...{ topic: 't', partition: 0, channels, epoch: options.epoch ?? 1, cutMs: options.cutMs ?? 0 },
     resumeOffset: options.resumeOffset ?? 0,
     maxWaitingBytes: options.maxWaitingBytes ?? 1_000,
   });
@@ -127,6 +142,21 @@ describe('a record handed over in memory', () => {
   test('of another epoch is left to Kafka', () => {
     const { give } = open();
     expect(written(1).map((record) => give({ ...record, epoch: 2 }))).toEqual([false]);
+  });
+
+  test('follows in a reader that is new at a cut what was written before, which it does not fold', () => {
+    const { channel, inbound, give, fold } = open({ epoch: 2, cutMs: 3 });
+    const records = written(4, 'w-0', 'v', (sequence) => (sequence < 3 ? 1 : 2));
+    for (const record of records.slice(2)) give(record);
+    inbound.accept(stored(records[0], 0));
+    expect([channel.folded.sequence, fold()]).toEqual([1, undefined]);
+    inbound.accept(stored(records[1], 1));
+    expect(channel.folded.sequence).toBe(2);
+    expect([fold(), fold(), fold()]).toEqual([3, 4, undefined]);
+    // Kafka shows one of them: the version before may write no more.
+    inbound.accept(stored(records[2], 2));
+    const [old] = written(5).slice(4);
+    expect(codeOf(() => inbound.accept(stored(old, 3)))).toBe('EPOCH_CLOSED');
   });
 
   test('stops the task when Kafka shows other bytes, also once it is folded', () => {

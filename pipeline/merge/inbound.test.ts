@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, channelPoint, createChannel, resumeChannel } from './channel.ts';
-import { acceptTick, derivedInbound, isTailLate, rawInbound, tailLost } from './inbound.ts';
-import { formatPosition, nextDigest, POSITION_HEADER, TICK_HEADER } from './position.ts';
+import { acceptTick, derivedInbound, rawInbound } from './inbound.ts';
+import { formatPosition, nextDigest, POSITION_HEADER, readPosition, TICK_HEADER } from './position.ts';
+import { isTailLate, tailLost } from './tails.ts';
 
 function codeOf(work: () => unknown): string | null {
   try {
@@ -140,7 +141,7 @@ describe('derivedInbound', () => {
       };
     };
   };
-  const open = (options: { resumeOffset?: number; epoch?: number } = {}) => {
+  const open = (options: { resumeOffset?: number; epoch?: number; cutMs?: number } = {}) => {
     const channels = [createChannel('t', 0, 'w-0'), createChannel('t', 0, 'w-1')] as [Channel, Channel];
     const inbound = derivedInbound({
       topic: 't',
@@ -194,11 +195,66 @@ describe('derivedInbound', () => {
     expect(codeOf(() => inbound.accept({ ...createWriter('w-0')(1, 1), headers: [] }))).toBe('STREAM_FORKED');
   });
 
-  test('drops what an older epoch writes', () => {
-    const { channels, inbound } = open({ epoch: 2 });
-    expect(inbound.accept(createWriter('w-0', 1)(0, 1))).toBe(true);
-    expect(inbound.accept(createWriter('w-0', 2)(1, 1))).toBe(false);
-    expect(channels[0].queue.length).toBe(1);
+  /** The next record of a writer, as the version of another epoch writes it. */
+  const inEpoch = (record: KafkaRecord, epoch: number): KafkaRecord => {
+    const { writer, sequence, previousDigest } = readPosition(record.headers, 'here');
+    const position = formatPosition({ writer, sequence, epoch, previousDigest });
+    return { ...record, headers: [[POSITION_HEADER, Buffer.from(position)]] };
+  };
+
+  test('takes what the version before wrote up to the cut, and then the next one from the next sequence on', () => {
+    const { channels, inbound } = open({ epoch: 2, cutMs: 100 });
+    const [channel] = channels;
+    const writer = createWriter('w-0');
+    // A timer of the old version that was due at the very time of the cut: it comes after the cut in the order of all.
+    const last = writer(0, 100);
+    expect(inbound.accept(last)).toBe(false);
+    expect(inbound.accept(inEpoch(writer(1, 100), 2))).toBe(false);
+    expect(inbound.accept(again(last, 2))).toBe(true);
+    expect([channel.queue.length, channel.epoch]).toEqual([2, 2]);
+  });
+
+  test('passes over what was before the cut, and still finds a loss there', () => {
+    const { channels, inbound } = open({ epoch: 2, cutMs: 100 });
+    const [channel] = channels;
+    const writer = createWriter('w-0');
+    for (const offset of [0, 1]) inbound.accept(writer(offset, 98 + offset));
+    expect([channel.queue.length, channel.folded.sequence]).toEqual([0, 2]);
+    writer(2, 100);
+    expect(codeOf(() => inbound.accept(inEpoch(writer(3, 101), 2)))).toBe('SEQUENCE_GAP');
+  });
+
+  test('stops at a version that writes on beyond its cut', () => {
+    const { inbound } = open({ epoch: 2, cutMs: 100 });
+    const writer = createWriter('w-0');
+    expect(codeOf(() => inbound.accept(writer(0, 101)))).toBe('EPOCH_CLOSED');
+    const later = open({ epoch: 2, cutMs: 100 }).inbound;
+    const other = createWriter('w-1');
+    later.accept(inEpoch(other(0, 100), 2));
+    expect(codeOf(() => later.accept(other(1, 100)))).toBe('EPOCH_CLOSED');
+  });
+
+  test('drops what is left of a writer that the version no longer has', () => {
+    const { inbound } = open({ epoch: 2, cutMs: 100 });
+    expect(inbound.accept(createWriter('gone-0')(0, 5))).toBe(true);
+  });
+
+  test('leaves the records of a writer that only a later version knows for that version to find', () => {
+    const { channels, inbound } = open();
+    const writer = createWriter('w-0');
+    inbound.accept(inEpoch(createWriter('new-0')(0, 50), 2));
+    inbound.accept(writer(1, 50));
+    channels[0].queue.shift();
+    expect(inbound.resumePoint().offset).toBe(0);
+    expect(inbound.nextOffset).toBe(2);
+  });
+
+  test('knows from which sequence on a later version wrote', () => {
+    const { channels, inbound } = open();
+    const writer = createWriter('w-0');
+    inbound.accept(writer(0, 50));
+    inbound.accept(inEpoch(writer(1, 50), 2));
+    expect(channels.map(({ laterFrom }) => laterFrom)).toEqual([2, Number.POSITIVE_INFINITY]);
   });
 
   test('holds a tick back until the records that it covers are here', () => {

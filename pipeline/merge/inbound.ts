@@ -4,9 +4,9 @@
  */
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
-import { type Channel, channelName, sizeOf } from './channel.ts';
+import { type Channel, sizeOf } from './channel.ts';
 import { confirm, type Handed, isNextSeen, takeEarly, takeHanded } from './handover.ts';
-import { isTick, nextDigest, readPosition } from './position.ts';
+import { isTick, nextDigest, type Position, readPosition } from './position.ts';
 
 /** Where reading goes on after a restart. */
 export interface ResumePoint {
@@ -124,13 +124,18 @@ export function derivedInbound(options: {
   partition: number;
   channels: readonly Channel[];
   resumeOffset: number;
+  /** Of the reader. */
   epoch: number;
+  /** Where the reader's version begins: what is earlier belongs to the version before. Default 0. */
+  cutMs?: number;
   /** Bytes that may wait here, and as many more taken from memory that Kafka has not shown. */
   maxWaitingBytes: number;
 }): Inbound {
-  const { topic, partition, channels, epoch, maxWaitingBytes } = options;
+  const { topic, partition, channels, epoch, cutMs = 0, maxWaitingBytes } = options;
   const byWriter = new Map(channels.map((channel) => [channel.writer, channel]));
   let nextOffset = options.resumeOffset;
+  /** First record of a writer that only a later version knows: it must find it from here. */
+  let firstOfLater: number | null = null;
   let waitingBytes = 0;
   /** Of what came by memory and was not seen in Kafka. */
   let handedBytes = 0;
@@ -138,13 +143,29 @@ export function derivedInbound(options: {
   let recent: Channel | undefined;
 
   /** Kafka shows the next record of a channel, which was taken already. */
-  const see = (channel: Channel, sequence: number, record: KafkaRecord): void => {
+  const see = (channel: Channel, sequence: number, writtenIn: number, record: KafkaRecord): void => {
     const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
     const bytes = channel.unseen.bytes;
     confirm(channel, sequence, record.offset, digest);
     handedBytes += channel.unseen.bytes - bytes;
     set(channel.stored, sequence, digest);
+    channel.epoch = writtenIn;
     recent = channel;
+  };
+
+  const queue = (channel: Channel, sequence: number, digest: number, record: KafkaRecord): void => {
+    waitingBytes += sizeOf(record);
+    channel.queue.push({
+      logTimeMs: record.timestampMs,
+      order: sequence,
+      offset: record.offset,
+      maximumBefore: 0,
+      before: null,
+      digest,
+      key: record.key,
+      value: record.value,
+      position: null,
+    });
   };
 
   /** Takes what is handed over, or (null) what was handed over early, and keeps the sums of bytes. */
@@ -171,20 +192,28 @@ export function derivedInbound(options: {
       if (record.offset < nextOffset) return true;
       if (recent !== undefined && isNextSeen(recent, record)) {
         nextOffset = record.offset + 1;
-        see(recent, recent.stored.sequence + 1, record);
+        see(recent, recent.stored.sequence + 1, epoch, record);
         return false;
       }
       const place = `${topic}/${partition}/${record.offset}`;
       nextOffset = record.offset + 1;
       const position = readPosition(record.headers, place);
       const channel = byWriter.get(position.writer);
+      if (channel === undefined && position.epoch < epoch) return true;
+      if (channel === undefined && position.epoch > epoch) {
+        firstOfLater ??= record.offset;
+        return false;
+      }
       if (channel === undefined) {
         throw new PipelineError(
           'STREAM_FORKED',
           `${place}: ${position.writer} is no writer of this topic; the topic is of another topology: start with --fresh`,
         );
       }
-      if (position.epoch < epoch || position.sequence <= channel.stored.sequence) return true;
+      if (position.sequence <= channel.stored.sequence) return true;
+      const isClosed =
+        position.epoch < channel.epoch || (position.epoch < epoch && record.timestampMs > cutMs);
+      if (isClosed) throw writesOn(place, position, channel, epoch);
       if (position.sequence > channel.stored.sequence + 1) {
         throw new PipelineError(
           'SEQUENCE_GAP',
@@ -198,24 +227,17 @@ export function derivedInbound(options: {
         );
       }
       if (position.sequence <= channel.last.sequence) {
-        see(channel, position.sequence, record);
+        see(channel, position.sequence, position.epoch, record);
         return false;
       }
       const digest = nextDigest(channel.stored.digest, record.timestampMs, record.key, record.value);
       set(channel.stored, position.sequence, digest);
       set(channel.last, position.sequence, digest);
-      waitingBytes += sizeOf(record);
-      channel.queue.push({
-        logTimeMs: record.timestampMs,
-        order: position.sequence,
-        offset: record.offset,
-        maximumBefore: 0,
-        before: null,
-        digest,
-        key: record.key,
-        value: record.value,
-        position: null,
-      });
+      channel.epoch = position.epoch;
+      if (position.epoch > epoch) channel.laterFrom = Math.min(channel.laterFrom, position.sequence);
+      // Of a reader that is new at the cut: the record is part of the stream, and not of what it folds.
+      if (record.timestampMs < cutMs) set(channel.folded, position.sequence, digest);
+      else queue(channel, position.sequence, digest, record);
       if (channel.early.length > 0) takeIn(channel, null);
       applyPendingTick(channel);
       return false;
@@ -232,7 +254,7 @@ export function derivedInbound(options: {
     },
     canPause: () => channels.every((channel) => channel.queue.length > 0),
     resumePoint: () => {
-      let offset = nextOffset;
+      let offset = firstOfLater ?? nextOffset;
       for (const { queue } of channels) {
         // What Kafka has not shown lies behind all that it has.
         const head = queue.first?.offset ?? -1;
@@ -242,6 +264,12 @@ export function derivedInbound(options: {
     },
   };
 }
+
+const writesOn = (place: string, { writer, epoch }: Position, channel: Channel, own: number): PipelineError =>
+  new PipelineError(
+    'EPOCH_CLOSED',
+    `${place}: ${writer} writes on as version ${epoch}, beyond its cut to version ${Math.max(channel.epoch, own)}; a process of the old version did not stop there: stop it, then replay this topic`,
+  );
 
 /** A writer's promise that nothing earlier follows. Held back until the records that it covers are here. */
 export function acceptTick(channel: Channel, logTimeMs: number, sequence: number, nowMs: number): void {
@@ -262,32 +290,3 @@ function applyPendingTick(channel: Channel): void {
   channel.frontierMs = Math.max(channel.frontierMs, tick.logTimeMs);
   channel.pendingTick = null;
 }
-
-/** A tick has waited for longer than `limitMs` for records that it covers: perhaps a loss at the tail, which no gap shows. */
-export const isTailLate = ({ pendingTick }: Channel, nowMs: number, limitMs: number): boolean =>
-  pendingTick !== null && nowMs - pendingTick.sinceMs >= limitMs;
-
-/** Finds, when it is called now and then, the channels with a late tail: as above, or taken from memory and missing in Kafka. */
-export function watchTails(
-  channels: readonly Channel[],
-  limitMs: number,
-): (nowMs: number) => readonly Channel[] {
-  const waits = new Map<Channel, { readonly sequence: number; readonly sinceMs: number }>();
-  const isUnseenLate = (channel: Channel, nowMs: number): boolean => {
-    const sequence = channel.unseen.first?.order;
-    const wait = waits.get(channel);
-    if (sequence !== undefined && wait?.sequence === sequence) return nowMs - wait.sinceMs >= limitMs;
-    if (sequence === undefined) waits.delete(channel);
-    else waits.set(channel, { sequence, sinceMs: nowMs });
-    return false;
-  };
-  return (nowMs) =>
-    channels.filter((channel) => isUnseenLate(channel, nowMs) || isTailLate(channel, nowMs, limitMs));
-}
-
-/** The partition was read to its end, and what its writer says that it wrote is not there. */
-export const tailLost = (channel: Channel): PipelineError =>
-  new PipelineError(
-    'SEQUENCE_GAP',
-    `${channelName(channel)}: its writer says that it wrote up to ${channel.pendingTick?.sequence ?? channel.last.sequence}, the log ends at ${channel.stored.sequence}: records are lost at the end; replay this topic`,
-  );

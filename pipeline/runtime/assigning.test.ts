@@ -4,6 +4,7 @@ import { silentLog } from '#pipeline/telemetry/log.ts';
 import { createAssignment } from './assigning.ts';
 import type { KeptTask } from './checkpoints.ts';
 import type { TaskId } from './graph.ts';
+import type { Opened } from './open-task.ts';
 
 const id = (partition: number): TaskId => ({ subTopology: 's', partition });
 
@@ -19,15 +20,24 @@ function open() {
     return found;
   };
   let holds = false;
+  /** What a task says of its state instead of being opened. */
+  const said = new Map<number, 'early' | 'over'>();
   const assignment = createAssignment({
     kept,
-    clock: { nowMs: () => 0, sleep: async () => {}, every: () => () => {}, soon: () => {} },
+    clock: {
+      nowMs: () => 0,
+      sleep: () => new Promise<void>((wake) => setImmediate(wake)),
+      every: () => () => {},
+      soon: () => {},
+    },
     log: silentLog,
     fail: (error) => failures.push(error),
     prepare: async () => void events.push('prepare'),
-    open: async ({ partition }) => {
+    open: async ({ partition }): Promise<Opened> => {
       events.push(`open ${partition}`);
       if (holds) await gate(`open ${partition}`).promise;
+      const word = said.get(partition);
+      if (word !== undefined) return word;
       // Only these members are used.
       return { task: { writer: `s-${partition}` } } as unknown as KeptTask;
     },
@@ -49,6 +59,7 @@ function open() {
     failures,
     gate,
     names,
+    said,
     hold: () => {
       holds = true;
     },
@@ -91,6 +102,43 @@ describe('the tasks of a process', () => {
     expect(names()).toEqual(['s-1']);
     expect(events.filter((event) => event === 'open 1').length).toBeGreaterThan(1);
     expect(failures).toEqual([]);
+  });
+
+  test('that are not at the cut yet come when they are, and hold nobody up', async () => {
+    const { assignment, names, said } = open();
+    for (const early of [0, 1, 2, 3]) said.set(early, 'early');
+    const done = assignment.assign([id(0), id(1), id(2), id(3), id(4)]);
+    await vi.waitFor(() => expect(names()).toEqual(['s-4']));
+    expect(assignment.isSettled).toBe(false);
+    said.clear();
+    await done;
+    expect(names()).toEqual(['s-0', 's-1', 's-2', 's-3', 's-4']);
+    expect(assignment.isSettled).toBe(true);
+  });
+
+  test('are waited for no more once others are wanted, or at the stop', async () => {
+    const { assignment, names, said, events } = open();
+    await assignment.assign([id(0)]);
+    said.set(1, 'early');
+    const waiting = assignment.assign([id(0), id(1)]);
+    await vi.waitFor(() => expect(events).toContain('open 1'));
+    await assignment.assign([id(2)]);
+    await waiting;
+    expect(names()).toEqual(['s-2']);
+    const again = assignment.assign([id(1), id(2)]);
+    await assignment.stop();
+    await again;
+    expect(names()).toEqual(['s-2']);
+    expect(assignment.isSettled).toBe(false);
+  });
+
+  test('that a later version has gone on with are counted, among those wanted last', async () => {
+    const { assignment, names, said } = open();
+    said.set(0, 'over');
+    await assignment.assign([id(0), id(1)]);
+    expect([assignment.isSettled, assignment.over, names()]).toEqual([true, 1, ['s-1']]);
+    await assignment.assign([id(1)]);
+    expect(assignment.over).toBe(0);
   });
 
   test('that cannot be opened fail the start, and later end processing', async () => {

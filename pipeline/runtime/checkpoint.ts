@@ -14,6 +14,8 @@ import type { Task } from './task.ts';
 export interface CheckpointContents {
   readonly fingerprint: string;
   readonly epoch: number;
+  /** Of the version that begins here, after this one's last step; absent: this one goes on. */
+  readonly nextEpoch?: number;
   /** Records folded and timers fired since genesis. */
   readonly step: number;
   /** Log time of the last of them. */
@@ -95,8 +97,11 @@ export function* checkpoint(task: Task, log: ChangelogWriter): Generator<Checkpo
   return contents.step;
 }
 
-/** Null when there is none. Throws FINGERPRINT_CHANGED or STATE_UNREADABLE. */
-export function readCheckpoint(meta: string | undefined, fingerprint: string): CheckpointContents | null {
+/** Null when there is none. Throws FINGERPRINT_CHANGED when it is of none of the versions named, or STATE_UNREADABLE. */
+export function readCheckpoint(
+  meta: string | undefined,
+  ...fingerprints: readonly string[]
+): CheckpointContents | null {
   if (meta === undefined) return null;
   let contents: CheckpointContents;
   try {
@@ -108,10 +113,10 @@ export function readCheckpoint(meta: string | undefined, fingerprint: string): C
       { facts: { isDamaged: true }, cause: error },
     );
   }
-  if (contents.fingerprint !== fingerprint) {
+  if (!fingerprints.includes(contents.fingerprint)) {
     throw new PipelineError(
       'FINGERPRINT_CHANGED',
-      `state is of version ${contents.fingerprint.slice(0, 12)}, the plan is of ${fingerprint.slice(0, 12)}; start with --fresh, or run the version that made it`,
+      `state is of version ${contents.fingerprint.slice(0, 12)}, the plan is of ${fingerprints.map((one) => one.slice(0, 12)).join(', ')}; start with --fresh, or run the version that made it`,
     );
   }
   return contents;

@@ -74,6 +74,7 @@ test.each(['write', 'clear'] as const)(
       lagGroup: null,
       everyMs: 5_000,
       limits: DEFAULT_LIMITS,
+      afterRound: () => {},
       fail: (error) => failed.push(error),
     });
     const round = async (): Promise<void> => {

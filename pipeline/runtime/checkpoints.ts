@@ -1,7 +1,7 @@
 /** When checkpoints are taken, one task after the other, and what hangs on them: snapshots, tails, lag. */
 import { backoffMs, type Clock } from '#pipeline/clock.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
-import { tailLost } from '#pipeline/merge/inbound.ts';
+import { tailLost } from '#pipeline/merge/tails.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
@@ -18,6 +18,10 @@ export interface KeptTask {
   readonly log: ChangelogWriter;
 }
 
+/** It came to the cut where the next version begins, and its state there is safe. */
+export const isAtCut = ({ task, log }: KeptTask): boolean =>
+  task.ended !== null && log.lastStep === task.step;
+
 export interface CheckpointsOptions {
   /** Those that run at present. */
   readonly kept: readonly KeptTask[];
@@ -30,6 +34,8 @@ export interface CheckpointsOptions {
   readonly lagGroup: string | null;
   readonly everyMs: number;
   readonly limits: Limits;
+  /** After each round of checkpoints. */
+  readonly afterRound: () => void;
   /** Ends processing. */
   readonly fail: (error: unknown) => void;
 }
@@ -119,6 +125,7 @@ export function startCheckpoints(options: CheckpointsOptions): Checkpoints {
     }
     const tasks = kept.map(({ task }) => task);
     await checkTails(options, tasks);
+    options.afterRound();
     if (options.lagGroup === null) return;
     await commitLag(kafka, options.lagGroup, tasks, physicalName).catch((error) =>
       log.debug('lag not shown', { error }),

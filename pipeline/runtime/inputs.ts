@@ -1,5 +1,5 @@
 /** What the tasks of a process read: one fetched partition may have several readers. */
-import type { Fetcher, KafkaRecord } from '#pipeline/kafka/types.ts';
+import type { Fetcher, Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
 import type { Inbound } from '#pipeline/merge/inbound.ts';
 import type { Task } from './task.ts';
 
@@ -126,3 +126,20 @@ const unseen = (records: readonly KafkaRecord[], nextOffset: number): readonly K
   (records[0]?.offset ?? nextOffset) >= nextOffset
     ? records
     : records.filter(({ offset }) => offset >= nextOffset);
+
+/** Every input was read to its present end by all its readers. */
+export async function isFolded(kafka: Pick<Kafka, 'admin'>, inputs: readonly Input[]): Promise<boolean> {
+  const admin = kafka.admin();
+  try {
+    for (const [physical, group] of Map.groupBy(inputs, (input) => input.physical)) {
+      const ends = new Map((await admin.offsets(physical)).map(({ partition, end }) => [partition, end]));
+      const isBehind = group.some(({ partition, readers }) =>
+        readers.some(({ inbound }) => inbound.nextOffset < (ends.get(partition) ?? 0)),
+      );
+      if (isBehind) return false;
+    }
+    return true;
+  } finally {
+    await admin.close();
+  }
+}

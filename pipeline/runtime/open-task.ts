@@ -2,11 +2,15 @@
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import { crossCuts, knownFingerprints, standingOf } from '#pipeline/plan/beginning.ts';
+import { readDecisions } from '#pipeline/plan/decisions.ts';
+import { versionsOf } from '#pipeline/plan/versions.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
-import { loadState } from '#pipeline/state/task-state.ts';
+import { loadState, META_KEY } from '#pipeline/state/task-state.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
+import { readCheckpoint } from './checkpoint.ts';
 import type { KeptTask } from './checkpoints.ts';
 import type { Graph, TaskId } from './graph.ts';
 import type { Genesis } from './plan.ts';
@@ -35,8 +39,30 @@ export interface OpenTaskOptions extends Pick<TaskOptions, 'clock' | 'physicalNa
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
 }
 
-/** `instance` is that of this opening: a task that left and came back begins its changelog groups anew. */
-export async function openTask(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<KeptTask> {
+/**
+ * A task, or what its state says about it: `early`, the version before has not brought it to the cut where this one begins:
+ * try again later; `over`, a later version has gone on from it, and nothing is left to do for this one.
+ */
+export type Opened = KeptTask | 'early' | 'over';
+
+/**
+ * `instance` is that of this opening: a task that left and came back begins its changelog groups anew. Throws
+ * CUT_NOT_REACHED where there is no changelog through which an early state could come to the cut.
+ */
+export async function openTask(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<Opened> {
+  const { genesis, graph } = options;
+  try {
+    return await openAnyhow(options, id, producer);
+  } catch (error) {
+    if (!isPipelineError(error, 'FINGERPRINT_CHANGED') || genesis.versions === undefined) throw error;
+    // Decided since this process started, perhaps: the plan as it is now must know the version of this state.
+    const versions = versionsOf(await readDecisions({ ...options, topic: graph.planTopic }));
+    return openAnyhow({ ...options, genesis: { ...genesis, versions } }, id, producer);
+  }
+}
+
+/** Even where the folder is damaged. */
+async function openAnyhow(options: OpenTaskOptions, id: TaskId, producer: Producer): Promise<Opened> {
   let backend: StateBackend | null = null;
   try {
     backend = await options.openState(id);
@@ -63,12 +89,21 @@ async function openOver(
   options: OpenTaskOptions,
   id: TaskId,
   producer: Producer,
-): Promise<KeptTask> {
-  const { graph, physicalName, instance } = options;
+): Promise<Opened> {
+  const { graph, genesis, physicalName, instance } = options;
   const node = graph.nodes.find(({ name }) => name === id.subTopology);
   if (node === undefined) throw new PipelineError('INVARIANT_BROKEN', `no sub-topology ${id.subTopology}`);
   const topic = options.hasChangelog === false ? null : physicalName(node.changelogTopic);
   if (topic !== null) await restoreMeasured(backend, options, id, topic);
+  const saved = readCheckpoint(backend.get(META_KEY), ...knownFingerprints(genesis));
+  const standing = standingOf(saved, genesis, id.subTopology);
+  if (standing === 'early' && topic === null)
+    throw notAtCut(writerName(id.subTopology, id.partition), genesis.epoch);
+  if (standing !== 'ready') {
+    await backend.close();
+    return standing;
+  }
+  if (saved !== null) await crossCuts(backend, genesis, saved.epoch, genesis.epoch);
   const task = createTask({ ...options, id, node, producer, backend, maxRecordBytes: MAX_RECORD_BYTES });
   await loadState(task.state, backend);
   return {
@@ -85,6 +120,12 @@ async function openOver(
     },
   };
 }
+
+const notAtCut = (task: string, epoch: number): PipelineError =>
+  new PipelineError(
+    'CUT_NOT_REACHED',
+    `${task}: expected its state at the cut to version ${epoch}, found it before; start version ${epoch - 1} until it says that it has ended there`,
+  );
 
 async function restoreMeasured(
   backend: StateBackend,
@@ -104,8 +145,7 @@ async function restoreMeasured(
     set('restore_remaining_records', { task: writerName(subtopology, partition) }, last.remaining),
   );
   try {
-    const { fingerprint } = genesis;
-    const done = await restore({ kafka, topic, partition, backend, fingerprint, onProgress });
+    const done = await restore({ ...genesis, kafka, topic, partition, backend, onProgress });
     onRestore(id, { ...done, isDone: true });
   } finally {
     stopSampling();

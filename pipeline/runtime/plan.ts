@@ -1,98 +1,124 @@
-/** The plan: decisions that are not in the data. Here its first record, the genesis (engine rules, section 2). */
+/** The plan at a start: what the pipeline began with, and which of its versions this process is (engine rules, section 2). */
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import { isTick } from '#pipeline/merge/position.ts';
+import { encodeDecision, readDecisions } from '#pipeline/plan/decisions.ts';
+import type { Description } from '#pipeline/plan/description.ts';
+import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
-import type { Plan, plan } from '#schemas/plan.ts';
+import type { Plan } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { Graph } from './graph.ts';
-import { readToEnd } from './read-topic.ts';
 
-/** What the pipeline began with. */
+/** What the pipeline began with, and which version of it runs here. */
 export interface Genesis {
   readonly fingerprint: string;
   readonly epoch: number;
   /** `topic/partition` -> first offset of each raw, fact and history partition. */
   readonly startOffsets: ReadonlyMap<string, number>;
+  /** All versions of the plan; absent: this one alone, from the first record on. */
+  readonly versions?: readonly Version[];
+}
+
+export interface PlanOptions {
+  readonly kafka: Kafka;
+  readonly serde: Serde;
+  readonly graph: Graph;
+  readonly topic: Topic;
+  readonly physicalName: (topic: string) => string;
+  readonly fingerprint: string;
+  readonly clock: Clock;
+  /** Kept beside the fingerprint, for `baleen diff`. */
+  readonly description?: Description;
+  /**
+   * As if this version had been there from the first record on: for a replay, which writes topics of its own and passes
+   * over the cuts.
+   */
+  readonly fromGenesis?: boolean;
 }
 
 /** A genesis as it stands in the plan. */
 export interface FoundGenesis extends Genesis {
-  /** Wall clock of its writer; with the fingerprint it tells one beginning from another. */
-  readonly atMs: number;
+  /** Tells one beginning from another, as after topics were made anew; the same for all versions. */
+  readonly name: string;
 }
 
 /**
- * Reads the genesis, or writes it when the plan is empty. When two processes write it at once, the first one in the
- * log holds for both. Throws FINGERPRINT_CHANGED when this version is not the one that began.
+ * Reads the plan, or writes the genesis when it is empty. When two processes write it at once, the first one in the
+ * log holds for both. Throws FINGERPRINT_CHANGED when this version is none of the plan's.
  */
-export async function openPlan(options: {
-  kafka: Kafka;
-  serde: Serde;
-  graph: Graph;
-  topic: Topic<typeof plan>;
-  physicalName: (topic: string) => string;
-  fingerprint: string;
-  clock: Clock;
-  /** Take the plan's fingerprint as it is: for a replay that reports what differs. */
-  anyFingerprint?: boolean;
-}): Promise<FoundGenesis> {
-  const { kafka, serde, topic, fingerprint } = options;
-  const found = (await firstGenesis(options)) ?? (await writeGenesis(options));
-  if (found.fingerprint !== fingerprint && options.anyFingerprint !== true) {
+export async function openPlan(options: PlanOptions): Promise<FoundGenesis> {
+  const { topic, fingerprint } = options;
+  let versions = versionsOf(await readDecisions(options));
+  if (versions.length === 0) {
+    await writeGenesis(options);
+    versions = versionsOf(await readDecisions(options));
+  }
+  const [first] = versions;
+  const present = versions.at(-1);
+  if (first === undefined || present === undefined)
+    throw new PipelineError(
+      'INVARIANT_BROKEN',
+      `${topic.name}: the genesis was acknowledged but is not there`,
+    );
+  const own = versions.findLast((version) => version.fingerprint === fingerprint);
+  if (own === undefined) {
     throw new PipelineError(
       'FINGERPRINT_CHANGED',
-      `${topic.name}: the topics were begun by version ${found.fingerprint.slice(0, 12)}, this is ${fingerprint.slice(0, 12)} (code, schemas, partitions or Node differ); start with --fresh, or run the version that began`,
+      `${topic.name}: version ${shortVersion(present)} runs there, this is ${fingerprint.slice(0, 12)} (code, schemas, partitions or Node differ); "baleen diff" says what differs, "baleen upgrade" goes over to this one, --fresh starts with new topics`,
     );
   }
-  return {
-    fingerprint,
-    epoch: found.epoch,
-    atMs: Number(found.atMs),
-    startOffsets: new Map(Object.entries(found.startOffsets).map(([name, offset]) => [name, Number(offset)])),
-  };
+  const { epoch } = own;
+  const name = `${first.fingerprint} ${first.atMs}`;
+  const base = { name, fingerprint, epoch, startOffsets: first.startOffsets };
+  return options.fromGenesis === true ? base : { ...base, versions };
+}
 
-  async function firstGenesis({ physicalName }: typeof options): Promise<Plan | null> {
-    for await (const { record } of readToEnd(kafka, physicalName(topic.name))) {
-      if (record.value === null || isTick(record.headers)) continue;
-      const decision = serde.decode(topic, record.value);
-      if (decision.kind === 'genesis') return decision;
-    }
-    return null;
-  }
+/** As people read it: epoch and the beginning of the fingerprint. */
+export const shortVersion = ({ epoch, fingerprint }: Pick<Version, 'epoch' | 'fingerprint'>): string =>
+  `${epoch} (${fingerprint.slice(0, 12)})`;
 
-  async function writeGenesis({ graph, physicalName, clock }: typeof options): Promise<Plan> {
-    const startOffsets: Record<string, bigint> = {};
-    const admin = kafka.admin();
-    const producer = kafka.producer();
-    try {
-      for (const input of graph.topics.filter(
-        ({ layer }) => layer === 'raw' || layer === 'fact' || layer === 'history',
-      )) {
-        for (const { partition, start } of await admin.offsets(physicalName(input.name))) {
-          startOffsets[`${input.name}/${partition}`] = BigInt(start);
-        }
+async function writeGenesis(options: PlanOptions): Promise<void> {
+  const { kafka, graph, physicalName, clock, fingerprint, description } = options;
+  const startOffsets: Record<string, bigint> = {};
+  const admin = kafka.admin();
+  try {
+    for (const input of graph.topics.filter(
+      ({ layer }) => layer === 'raw' || layer === 'fact' || layer === 'history',
+    )) {
+      for (const { partition, start } of await admin.offsets(physicalName(input.name))) {
+        startOffsets[`${input.name}/${partition}`] = BigInt(start);
       }
-      const atMs = clock.nowMs();
-      const genesis: Plan = { kind: 'genesis', epoch: 1, fingerprint, startOffsets, atMs, note: null };
-      const value = serde.encode(topic, genesis);
-      await producer.send(physicalName(topic.name), 0, {
-        timestampMs: atMs,
-        key: Buffer.from('genesis'),
-        value,
-        headers: [],
-      });
-    } finally {
-      await producer.close();
-      await admin.close();
     }
-    const written = await firstGenesis(options);
-    if (written === null)
-      throw new PipelineError(
-        'INVARIANT_BROKEN',
-        `${topic.name}: the genesis was acknowledged but is not there`,
-      );
-    return written;
+  } finally {
+    await admin.close();
+  }
+  await appendDecision(options, {
+    kind: 'genesis',
+    epoch: 1,
+    fingerprint,
+    startOffsets,
+    atMs: clock.nowMs(),
+    note: null,
+    description: description === undefined ? null : JSON.stringify(description),
+    dropped: [],
+  });
+}
+
+/** Resolves when it is acknowledged; whether it holds shows in the plan: another may have come first. */
+export async function appendDecision(
+  { kafka, serde, topic, physicalName }: Pick<PlanOptions, 'kafka' | 'serde' | 'topic' | 'physicalName'>,
+  decision: Plan,
+): Promise<void> {
+  const producer = kafka.producer();
+  try {
+    await producer.send(physicalName(topic.name), 0, {
+      timestampMs: decision.atMs,
+      key: Buffer.from(decision.kind),
+      value: encodeDecision(serde, topic, decision),
+      headers: [],
+    });
+  } finally {
+    await producer.close();
   }
 }

@@ -10,11 +10,11 @@ import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import type { Layer } from '#schemas/topics.ts';
 import { createAssignment } from './assigning.ts';
-import { type CommittedStep, type KeptTask, startCheckpoints } from './checkpoints.ts';
+import { type CommittedStep, isAtCut, type KeptTask, startCheckpoints } from './checkpoints.ts';
 import { createControl } from './control.ts';
 import type { Graph, TaskId } from './graph.ts';
 import { createHop, type HopMode } from './hop.ts';
-import { createInputs, type Input } from './inputs.ts';
+import { createInputs, isFolded } from './inputs.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { measureLatency, measureTasks } from './measuring.ts';
 import { type OpenState, openTask, type TaskRestore } from './open-task.ts';
@@ -50,6 +50,8 @@ export interface ProcessingOptions {
   /** How work is cut into pieces; default `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
+  /** Gives up waiting for the version before, at the start. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Processing {
@@ -58,9 +60,14 @@ export interface Processing {
   /** Settles when processing cannot go on; never when it is stopped. */
   readonly failed: Promise<Error>;
   /**
+   * Settles when every task here is at the cut where the next version begins, and its state there is safe: its epoch. Of
+   * no tasks nothing is known: a process of a group that has none is given those of the others as they end.
+   */
+  readonly ended: Promise<number>;
+  /**
    * Which tasks run here from now on. Those that go take a last checkpoint and are closed, those that come take their state
-   * (what their folder lacks) and join; the others fold meanwhile. Resolves when it is so, or when a later call has taken
-   * its place. What fails ends processing.
+   * (what their folder lacks) and join, some as soon as the version before has brought them to the cut; the others fold
+   * meanwhile. Resolves when it is so, or when a later call has taken its place. What fails ends processing.
    */
   assign(wanted: readonly TaskId[]): Promise<void>;
   /** Everything in the topics is folded and what came of it is acknowledged. */
@@ -79,8 +86,11 @@ export interface Processing {
   stop(): Promise<void>;
 }
 
+/** Of each control topic, read by those who start. */
+const RECENT_TICKS = 100;
+
 export async function startProcessing(options: ProcessingOptions): Promise<Processing> {
-  const { kafka, graph, clock, log, metrics, physicalName } = options;
+  const { kafka, graph, genesis, clock, log, metrics, physicalName, signal } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const tickIntervalMs = options.tickIntervalMs ?? 20;
   const producer = kafka.producer();
@@ -101,10 +111,13 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const controlTopics = new Set(graph.nodes.map(({ controlTopic }) => physicalName(controlTopic)));
 
   const { promise: failed, resolve: settleFailed } = Promise.withResolvers<Error>();
+  const { promise: ended, resolve: settleEnded } = Promise.withResolvers<number>();
   let isRunning = true;
   const fail = (error: unknown): void => {
     if (!isRunning) return;
     isRunning = false;
+    // It would wait for the version before, and nobody would come to know of the failure.
+    void assignment.stop();
     settleFailed(error instanceof Error ? error : new Error(String(error)));
   };
   const guard = (work: () => void): void => {
@@ -164,6 +177,11 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     everyMs: options.checkpointMs ?? 1_000,
     limits,
     fail,
+    afterRound: () => {
+      // What is on its way here would be cut off.
+      if (!assignment.isSettled || !kept.every(isAtCut)) return;
+      if (kept.length + assignment.over > 0) settleEnded(genesis.epoch + 1);
+    },
   });
   const waits = watchWaits({ tasks, clock });
   const stopMeasuring = measureTasks({ kept, inputs, waits, metrics, clock });
@@ -177,8 +195,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       const ends = await Promise.all(
         [...controlTopics].map(async (topic) => ({ topic, ranges: await admin.offsets(topic) })),
       );
+      // The last promises of those who have ended, and will not repeat them, stand a little before the end.
       for (const { topic, ranges } of ends)
-        for (const { partition, end } of ranges) fetcher.add(topic, partition, end);
+        for (const { partition, start, end } of ranges)
+          fetcher.add(topic, partition, Math.max(start, end - RECENT_TICKS));
       isReadingControl = true;
     } finally {
       await admin.close();
@@ -240,7 +260,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   };
 
   try {
+    signal?.addEventListener('abort', assignment.stop, { once: true });
     await assignment.assign(graph.tasks().filter(options.owns ?? (() => true)));
+    signal?.removeEventListener('abort', assignment.stop);
+    signal?.throwIfAborted();
   } catch (error) {
     // Another start may follow in this process: a folder that stays open would be locked.
     isRunning = false;
@@ -251,6 +274,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   return {
     tasks,
     failed,
+    ended,
     assign: assignment.assign,
     lag: () => tasks.reduce((sum, task) => sum + inputs.lag(task), 0),
     lagOf: inputs.lag,
@@ -269,23 +293,6 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
 
 /** Whether readers append ticks to the partitions of a layer: where the broker stamps them, so that they prove something. */
 const hasTicks = (layer: Layer | undefined): boolean => layer !== 'derived' && layer !== 'history';
-
-/** Every input was read to its present end by all its readers. */
-async function isFolded(kafka: Kafka, inputs: readonly Input[]): Promise<boolean> {
-  const admin = kafka.admin();
-  try {
-    for (const [physical, group] of Map.groupBy(inputs, (input) => input.physical)) {
-      const ends = new Map((await admin.offsets(physical)).map(({ partition, end }) => [partition, end]));
-      const isBehind = group.some(({ partition, readers }) =>
-        readers.some(({ inbound }) => inbound.nextOffset < (ends.get(partition) ?? 0)),
-      );
-      if (isBehind) return false;
-    }
-    return true;
-  } finally {
-    await admin.close();
-  }
-}
 
 /** `<folder>/<sub-topology>-<partition>`. */
 export const stateFolder = (folder: string, { subTopology, partition }: TaskId): string =>

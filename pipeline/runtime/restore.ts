@@ -1,10 +1,12 @@
 /** State before the first record: what is on the disk, brought up by the changelog, or made from it anew. */
 import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
+import { crossCuts, knownFingerprints } from '#pipeline/plan/beginning.ts';
 import { LAST_KEY, type StateBackend, type WriteOperation } from '#pipeline/state/backend.ts';
 import { applicable, type Group, GroupAssembler, metaOperation } from '#pipeline/state/changelog.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
 import { readCheckpoint } from './checkpoint.ts';
+import type { Genesis } from './plan.ts';
 import { readPartition } from './read-topic.ts';
 
 /** Keys that say something about this folder alone: not part of the state. */
@@ -26,32 +28,39 @@ export interface RestoreProgress {
   readonly bytes: number;
 }
 
-/**
- * Brings `backend` to the highest complete step of the changelog. Local state counts only if it is of the same
- * fingerprint; a deletion met on the way starts again, empty, from the new start. Throws FINGERPRINT_CHANGED or
- * CHANGELOG_BROKEN.
- */
-export async function restore(options: {
-  kafka: Kafka;
+export interface RestoreOptions extends Pick<Genesis, 'fingerprint' | 'versions'> {
+  readonly kafka: Kafka;
   /** Physical name. */
-  topic: string;
-  partition: number;
-  backend: StateBackend;
-  fingerprint: string;
-  onProgress?: (progress: RestoreProgress) => void;
-}): Promise<RestoreProgress> {
+  readonly topic: string;
+  readonly partition: number;
+  readonly backend: StateBackend;
+  readonly onProgress?: (progress: RestoreProgress) => void;
+}
+
+/**
+ * Brings `backend` to the highest complete step of the changelog, over the cuts between versions. Local state counts only
+ * if it is of a version of the plan; a deletion met on the way starts again, empty, from the new start. Throws
+ * FINGERPRINT_CHANGED or CHANGELOG_BROKEN.
+ */
+export async function restore(options: RestoreOptions): Promise<RestoreProgress> {
   const { kafka, topic, partition, backend } = options;
   const onProgress = options.onProgress ?? (() => {});
   let entries = 0;
   let bytes = 0;
-  const stepOf = () => readCheckpoint(backend.get(META_KEY), options.fingerprint)?.step ?? 0;
+  const known = knownFingerprints(options);
+  const contentsOf = (meta: string | undefined) => readCheckpoint(meta, ...known);
+  const stepOf = () => contentsOf(backend.get(META_KEY))?.step ?? 0;
 
   const apply = async (group: Group): Promise<void> => {
     const how = applicable(group, stepOf());
     if (how === null) return;
     const contents = [metaOperation(group.meta)];
+    const [before, after] = [contentsOf(backend.get(META_KEY)), contentsOf(group.meta)];
     if (how === 'replace') await replace(group, contents);
-    else await backend.writePacked(group.parts, contents);
+    else {
+      if (before !== null && after !== null) await crossCuts(backend, options, before.epoch, after.epoch);
+      await backend.writePacked(group.parts, contents);
+    }
     entries += group.count;
     for (const part of group.parts) bytes += part.length;
   };

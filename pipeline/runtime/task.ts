@@ -2,10 +2,20 @@
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord, Producer } from '#pipeline/kafka/types.ts';
-import { type Channel, channelName, channelPoint, resumeChannel } from '#pipeline/merge/channel.ts';
-import { acceptTick, derivedInbound, type Inbound, rawInbound, watchTails } from '#pipeline/merge/inbound.ts';
+import {
+  type Channel,
+  channelName,
+  channelPoint,
+  type Pending,
+  resumeChannel,
+} from '#pipeline/merge/channel.ts';
+import { acceptTick, type Inbound } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import { watchTails } from '#pipeline/merge/tails.ts';
+import { contentsToBegin, knownFingerprints } from '#pipeline/plan/beginning.ts';
+import { decodeDecision } from '#pipeline/plan/decisions.ts';
+import { isCutTo } from '#pipeline/plan/versions.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { createTaskState, META_KEY, type TaskState } from '#pipeline/state/task-state.ts';
@@ -18,6 +28,7 @@ import type { Door, Hop } from './hop.ts';
 import type { Limits } from './limits.ts';
 import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
 import type { Genesis } from './plan.ts';
+import { createInbounds, unreadPoints } from './task-inbounds.ts';
 
 export interface TaskOptions {
   readonly id: TaskId;
@@ -51,6 +62,8 @@ export interface Task {
   readonly waiting: number;
   /** Why it stays before its next record, as a declaration asks (`onError: stop`); null: it does not. */
   readonly halted: FoldFailure | null;
+  /** It came to the cut at which the next version begins, and stays there; null: it did not. */
+  readonly ended: Ended | null;
   /** Nothing with a lower log time will be folded or written from now on. */
   readonly boundMs: number;
   accept(topic: string, partition: number, records: readonly KafkaRecord[]): void;
@@ -70,13 +83,26 @@ export interface Task {
   contents(): CheckpointContents;
 }
 
+/** The end of a version of a task. */
+export interface Ended {
+  /** Of the version that goes on from here. */
+  readonly epoch: number;
+  /** Log time of the cut. */
+  readonly atMs: number;
+}
+
 const TAIL_LIMIT_MS = 60_000;
 
 export function createTask(options: TaskOptions): Task {
   const { id, graph, node, genesis, metrics, clock } = options;
   const state = createTaskState(options.backend, options.limits.recentValues);
-  const saved = readCheckpoint(options.backend.get(META_KEY), genesis.fingerprint);
+  const saved = contentsToBegin(
+    readCheckpoint(options.backend.get(META_KEY), ...knownFingerprints(genesis)),
+    genesis,
+    graph.planTopic.name,
+  );
   const channels = graph.channels(id);
+  const unread = unreadPoints(saved, channels);
   for (const channel of channels) {
     resumeChannel(channel, saved?.channels[channelName(channel)] ?? null);
   }
@@ -110,6 +136,11 @@ export function createTask(options: TaskOptions): Task {
   /** Handed over in memory since the last report: taken, and left to Kafka. */
   let [taken, ignored] = [0, 0];
   let halted: FoldFailure | null = null;
+  let ended: Ended | null =
+    saved?.nextEpoch === undefined || saved.nextEpoch === genesis.epoch
+      ? null
+      : { epoch: saved.nextEpoch, atMs: saved.logTimeMs };
+  const [planChannel] = channels;
   const labels = { subtopology: id.subTopology };
 
   /** Folds the next record, or fires the timer that comes before it. False: nothing can be taken yet. */
@@ -130,7 +161,9 @@ export function createTask(options: TaskOptions): Task {
     if (topic === undefined) throw new PipelineError('INVARIANT_BROKEN', `no topic ${channel.topic}`);
     const at = channel.writer === '' ? record.offset : `${channel.writer}:${record.order}`;
     const place = `${channel.topic}/${channel.partition}/${at}`;
-    fold.record({ topic, key: record.key, value: record.value, logTimeMs: record.logTimeMs, place });
+    if (record.order >= channel.laterFrom) throw tooEarly(place, genesis.epoch);
+    if (channel === planChannel) decide(record, place);
+    else fold.record({ topic, key: record.key, value: record.value, logTimeMs: record.logTimeMs, place });
     merge.take(channel, record);
     inboundOf
       .get(`${channel.topic}/${channel.partition}`)
@@ -139,7 +172,15 @@ export function createTask(options: TaskOptions): Task {
     return true;
   };
 
-  const boundMs = (): number => Math.min(merge.bound(), state.timers.nextLogMs);
+  /** A cut is the last step of this version: what comes after it is folded by the next one. */
+  const decide = ({ value, logTimeMs: atMs }: Pending, place: string): void => {
+    if (value === null) return;
+    const decision = decodeDecision(options.serde, graph.planTopic, value, place);
+    if (genesis.versions !== undefined && isCutTo(decision, genesis)) ended = { epoch: decision.epoch, atMs };
+  };
+
+  // The next version may write at the time of the cut, whatever this one still sees.
+  const boundMs = (): number => ended?.atMs ?? Math.min(merge.bound(), state.timers.nextLogMs);
 
   const doorOf = (channel: Channel): Door => {
     const destination = `${channel.topic}/${channel.partition}`;
@@ -148,7 +189,7 @@ export function createTask(options: TaskOptions): Task {
       writer: channel.writer,
       destination,
       take: (record) => {
-        if (halted !== null) return;
+        if (halted !== null || ended !== null) return;
         if (inbound?.take(channel, record) === true) taken += 1;
         else ignored += 1;
       },
@@ -198,19 +239,21 @@ export function createTask(options: TaskOptions): Task {
     get halted() {
       return halted;
     },
+    get ended() {
+      return ended;
+    },
     get boundMs() {
       return boundMs();
     },
     accept: (topic, partition, records) => {
       const inbound = inboundOf.get(`${topic}/${partition}`);
       // Halted for good: what it would take in lies in Kafka for the next start, and would only fill the memory here.
-      if (inbound === undefined || halted !== null) return;
+      if (inbound === undefined || halted !== null || ended !== null) return;
       let duplicates = 0;
       for (const record of records) if (inbound.accept(record)) duplicates += 1;
       if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: 'position' }, duplicates);
     },
     acceptControl: (tick) => {
-      if (tick.epoch !== genesis.epoch) return;
       for (const channel of byWriter.get(tick.writer) ?? []) {
         const sequence = tick.sequences[`${channel.topic}/${channel.partition}`] ?? 0;
         acceptTick(channel, tick.logTimeMs, sequence, clock.nowMs());
@@ -220,7 +263,7 @@ export function createTask(options: TaskOptions): Task {
     work: (limit) => {
       let count = 0;
       const startedMs = metrics.timeMs();
-      while (count < limit && halted === null && foldWhole()) count += 1;
+      while (count < limit && halted === null && ended === null && foldWhole()) count += 1;
       if (count > 0) {
         metrics.add('process_records_total', labels, count);
         for (const [topic, records] of outputs.takeCounts())
@@ -233,7 +276,7 @@ export function createTask(options: TaskOptions): Task {
       return count;
     },
     blocked: () => {
-      if (halted !== null) return null;
+      if (halted !== null || ended !== null) return null;
       const blocked = merge.blocked();
       const timerMs = state.timers.nextLogMs;
       if (timerMs > clock.nowMs() || (blocked !== null && blocked.logTimeMs < timerMs)) return blocked;
@@ -253,43 +296,25 @@ export function createTask(options: TaskOptions): Task {
     contents: () => ({
       fingerprint: genesis.fingerprint,
       epoch: genesis.epoch,
+      ...(ended === null ? {} : { nextEpoch: ended.epoch }),
       step,
       logTimeMs,
       lastKey: merge.lastKey,
       inputs: Object.fromEntries(
         inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound.resumePoint()]),
       ),
-      channels: Object.fromEntries(channels.map((channel) => [channelName(channel), channelPoint(channel)])),
+      channels: {
+        ...unread,
+        ...Object.fromEntries(channels.map((channel) => [channelName(channel), channelPoint(channel)])),
+      },
       destinations: Object.fromEntries([...outputs.destinations].map(([name, last]) => [name, { ...last }])),
       streamTimes: fold.streamTimes(),
     }),
   };
 }
 
-function createInbounds(
-  channels: readonly Channel[],
-  graph: Graph,
-  genesis: Genesis,
-  saved: CheckpointContents | null,
-  maxWaitingBytes: number,
-): readonly Inbound[] {
-  const groups = Map.groupBy(channels, ({ topic, partition }) => `${topic}/${partition}`);
-  return [...groups].map(([name, group]) => {
-    const [first] = group;
-    if (first === undefined) throw new PipelineError('INVARIANT_BROKEN', `${name}: no channels`);
-    const resume = saved?.inputs[name];
-    if (first.writer !== '') {
-      const { topic, partition } = first;
-      return derivedInbound({
-        topic,
-        partition,
-        channels: group,
-        resumeOffset: resume?.offset ?? 0,
-        epoch: genesis.epoch,
-        maxWaitingBytes,
-      });
-    }
-    const start = first.topic === graph.planTopic.name ? 0 : (genesis.startOffsets.get(name) ?? 0);
-    return rawInbound(first, resume ?? { offset: start, maximumMs: 0, digest: 0 });
-  });
-}
+const tooEarly = (place: string, epoch: number): PipelineError =>
+  new PipelineError(
+    'EPOCH_CLOSED',
+    `${place}: a later version than ${epoch} wrote it, and the plan does not say where it begins; is the plan the one of these topics?`,
+  );

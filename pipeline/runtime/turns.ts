@@ -86,7 +86,7 @@ export function startTurns(options: {
     let waitsForMs = -1;
     let timerMs = Number.POSITIVE_INFINITY;
     for (const task of tasks) {
-      if (task.halted !== null) continue;
+      if (task.halted !== null || task.ended !== null) continue;
       waitsForMs = Math.max(waitsForMs, task.blocked()?.logTimeMs ?? -1);
       timerMs = Math.min(timerMs, task.state.timers.nextLogMs);
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Entry, KafkaRecord } from '#pipeline/kafka/types.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
-import { graph } from '#pipeline/testing/simulation/topology.ts';
+import { graphs } from '#pipeline/testing/simulation/topology.ts';
 import { createControl } from './control.ts';
 import type { TaskId } from './graph.ts';
 import { type ControlTick, readControlTick } from './outputs.ts';
@@ -43,6 +43,7 @@ describe('wishes of other processes', () => {
 
   test('are needed by those who read what is written elsewhere', () => {
     const task = (id: TaskId) => ({ id, writer: `${id.subTopology}-${id.partition}` });
+    const [graph] = graphs;
     const all = graph.tasks().map(task);
     expect(waitOnOthers(graph, all)).toBe(false);
     expect(waitOnOthers(graph, [])).toBe(false);

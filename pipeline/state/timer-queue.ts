@@ -12,6 +12,11 @@ import type { FiredTimer, Timers, TimerTime } from './store.ts';
 /** Timers lie before all stores. */
 export const TIMER_PREFIX = '\u0003';
 const SEPARATOR = '\u001f';
+
+/** Before the keys of all timers of a store. */
+export const timerPrefix = (processor: string, store: string): string =>
+  `${TIMER_PREFIX}${processor}${SEPARATOR}${store}${SEPARATOR}`;
+
 /** Timers that may lie in a heap though they are not set any more, beside twice as many as are. */
 const MOST_PASSED_OVER = 1_000;
 

@@ -4,12 +4,16 @@ import { readPosition, writerName } from '#pipeline/merge/position.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
 import { GroupAssembler } from '#pipeline/state/changelog.ts';
 import type { SimulatedLog } from './log.ts';
-import { graph } from './topology.ts';
+import { graphs } from './topology.ts';
 
 /** Calls `violated` with what a checkpoint says that the log does not have at the moment at which it is complete. */
 export function watchFooting(log: SimulatedLog, violated: (message: string) => void): void {
-  const derived = new Set(graph.topics.filter(({ layer }) => layer === 'derived').map(({ name }) => name));
-  const taskOf = new Map(graph.nodes.map(({ name, changelogTopic }) => [changelogTopic, name]));
+  const derived = new Set(
+    graphs.flatMap(({ topics }) => topics.filter(({ layer }) => layer === 'derived').map(({ name }) => name)),
+  );
+  const taskOf = new Map(
+    graphs.flatMap(({ nodes }) => nodes.map(({ name, changelogTopic }) => [changelogTopic, name] as const)),
+  );
   /** `topic/partition/writer` -> highest sequence. */
   const written = new Map<string, number>();
   const assemblers = new Map<string, GroupAssembler>();

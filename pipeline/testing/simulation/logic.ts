@@ -4,6 +4,8 @@
  *
  *     a (2), b (1), facts -> na, nb -> mid (2) -> e -> dev (2)
  *                                      mid, dev -> s, with t and w in the same task -> fin, out, win (2)
+ *
+ * Version 2: nc in the place of nb, s reads facts too, and two stores begin anew (`DROPPED`).
  */
 import { crc32 } from 'node:zlib';
 
@@ -29,6 +31,8 @@ interface Map2<V> {
 }
 
 export interface Tools {
+  /** Goes into everything: what one version computes, another does not. */
+  readonly version: number;
   readonly cells: Map2<Cell>;
   readonly facts: Map2<number>;
   /** Entries live for `ADMITTED_MS` of log time. */
@@ -39,6 +43,9 @@ export interface Tools {
 }
 
 export const ADMITTED_MS = 25;
+
+/** Stores whose state ends with version 1, of every processor. */
+export const DROPPED = ['admitted', 'logTimer'] as const;
 
 /** Windows of `w`, over event time. They close by event time, or by log time where nothing comes any more. */
 export const WINDOWS = { hop: { sizeMs: 20, advanceMs: 5 }, tumble: { sizeMs: 10, advanceMs: 10 } } as const;
@@ -65,6 +72,7 @@ const bump = (tools: Tools, moment: Moment, value: Value): Cell => {
   const { topic, key, logTimeMs } = moment;
   const [count, before] = tools.cells.get(key) ?? [0, 0];
   const parts = [before, logTimeMs, topic, value.kind, value.number, value.hash, tools.facts.get('fact')];
+  parts.push(tools.version);
   const cell: Cell = [count + 1, hash(...parts)];
   tools.cells.put(key, cell);
   return cell;

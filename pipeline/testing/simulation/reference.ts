@@ -1,17 +1,10 @@
 /** What must come out, from the finished raw log, in a few lines: sort, fold, no engine. */
-import type { KafkaRecord } from '#pipeline/kafka/types.ts';
-import { readPosition } from '#pipeline/merge/position.ts';
 import { partitionOf } from '#pipeline/runtime/partitioner.ts';
 import type { SimulatedLog } from './log.ts';
 import * as logic from './logic.ts';
-import { decodeValue, graph } from './topology.ts';
-
-const DERIVED = ['mid', 'dev', 'fin', 'out', 'win', 'dlq'];
-
-/** One output: log time, key, and the value as text; of dead letters the place. */
-export type Line = string;
-/** `topic/partition/writer` -> its outputs in order. */
-export type Streams = Map<string, Line[]>;
+import { compareText, createWindows } from './reference-windows.ts';
+import { lineOf, type Streams } from './streams.ts';
+import { decodeValue } from './topology.ts';
 
 interface Input {
   readonly logTimeMs: number;
@@ -23,50 +16,92 @@ interface Input {
   readonly value: logic.Value;
 }
 
-export const lineOf = (logTimeMs: number, key: string, value: logic.Value): Line =>
-  `${logTimeMs} ${key} ${value.kind} ${value.number} ${value.hash} ${value.eventTimeMs}`;
+/** Where version 2 begins. */
+export interface ReferenceCut {
+  readonly logTimeMs: number;
+  /** Of the partitions of `a` and `b`: where who reads them for the first time begins. */
+  readonly startOffsets: ReadonlyMap<string, number>;
+}
 
-export const timeOf = (line: Line): number => Number.parseInt(line, 10);
+/** What each sub-topology reads beside `facts`, in version 1 and in version 2; null: it is not there. */
+const READS: readonly (readonly [
+  name: string,
+  first: readonly string[] | null,
+  second: readonly string[] | null,
+])[] = [
+  ['na', ['a'], ['a']],
+  ['nb', ['b'], null],
+  ['nc', null, ['b']],
+  ['e', ['mid'], ['mid']],
+  ['s', ['mid', 'dev'], ['mid', 'dev']],
+];
 
-/** All streams up to a log time. */
-export function reference(log: SimulatedLog, untilMs: number): Streams {
+/** All streams up to a log time. `cut` null: version 1 alone. */
+export function reference(log: SimulatedLog, untilMs: number, cut: ReferenceCut | null): Streams {
   const streams: Streams = new Map();
-  const inputs = new Map<string, Input[]>();
-  for (const topic of ['a', 'b', 'facts']) {
-    for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
-      let maximumMs = 0;
-      const found: Input[] = [];
-      for (const { timestampMs, offset, key, value } of records) {
-        maximumMs = Math.max(maximumMs, timestampMs);
-        if (value === null) continue;
-        const decoded = decodeValue(topic, value);
-        const place = { topic, partition, writer: '', order: offset };
-        found.push({ logTimeMs: maximumMs, ...place, key: String(key), value: decoded });
-      }
-      inputs.set(`${topic}/${partition}`, found);
+  const cutMs = cut?.logTimeMs ?? Number.POSITIVE_INFINITY;
+  const derived = new Map<string, Input[]>();
+  for (const [subTopology, first, second] of READS) {
+    const partitions = subTopology === 'nb' || subTopology === 'nc' ? 1 : 2;
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const readFor = (topic: string): readonly Input[] =>
+        derived.get(`${topic}/${partition}`) ?? readRaw(log, topic, partition);
+      // Version 1 folds what is before the cut, version 2 the rest; and what either reads for the first time, it reads
+      // as if it had come at the cut: facts from the first one on, others from where they ended.
+      const before = [
+        ...(first ?? []).flatMap(readFor),
+        ...(subTopology === 's' ? [] : readRaw(log, 'facts', 0)),
+      ];
+      const isNewHere = first === null;
+      const offset = isNewHere ? (cut?.startOffsets.get(`${second?.[0]}/${partition}`) ?? 0) : 0;
+      const after = [
+        ...(isNewHere
+          ? readRaw(log, second?.[0] ?? '', partition, offset, cutMs)
+          : (second ?? []).flatMap(readFor)),
+        ...(isNewHere || subTopology === 's' ? readRaw(log, 'facts', 0, 0, cutMs) : readRaw(log, 'facts', 0)),
+      ];
+      const inputs = {
+        first: first === null ? [] : before.filter(({ logTimeMs }) => logTimeMs < cutMs).sort(compare),
+        second:
+          cut === null || second === null
+            ? []
+            : after.filter(({ logTimeMs, writer }) => logTimeMs >= cutMs && writer !== 'nb-0').sort(compare),
+      };
+      foldTask(subTopology, { ...inputs, cutMs, untilMs }, (topic, key, value, logTimeMs) => {
+        const target = topic === 'dlq' ? 0 : partitionOf(Buffer.from(key), 2);
+        const writer = `${subTopology}-${partition}`;
+        const name = `${topic}/${target}/${writer}`;
+        const stream = streams.get(name) ?? [];
+        streams.set(name, stream);
+        stream.push(topic === 'dlq' ? `${logTimeMs} ${key}` : lineOf(logTimeMs, key, value));
+        const input = { logTimeMs, topic, partition: target, writer, order: stream.length, key, value };
+        const readers = derived.get(`${topic}/${target}`) ?? [];
+        derived.set(`${topic}/${target}`, readers);
+        readers.push(input);
+      });
     }
   }
-  for (const { subTopology, partition } of graph.tasks()) {
-    const own = { na: ['a'], nb: ['b'], e: ['mid'], s: ['mid', 'dev'] }[subTopology] ?? [];
-    const names = [
-      ...own.map((topic) => `${topic}/${partition}`),
-      ...(subTopology === 's' ? [] : ['facts/0']),
-    ];
-    const all = names.flatMap((name) => inputs.get(name) ?? []).sort(compare);
-    foldTask(subTopology, all, untilMs, (topic, key, value, logTimeMs) => {
-      const target = topic === 'dlq' ? 0 : partitionOf(Buffer.from(key), 2);
-      const writer = `${subTopology}-${partition}`;
-      const name = `${topic}/${target}/${writer}`;
-      const stream = streams.get(name) ?? [];
-      streams.set(name, stream);
-      stream.push(topic === 'dlq' ? `${logTimeMs} ${key}` : lineOf(logTimeMs, key, value));
-      const input = { logTimeMs, topic, partition: target, writer, order: stream.length, key, value };
-      const readers = inputs.get(`${topic}/${target}`) ?? [];
-      inputs.set(`${topic}/${target}`, readers);
-      readers.push(input);
-    });
-  }
   return streams;
+}
+
+/** Records of a raw or fact partition, with the log time that who begins at `offset` gives them. */
+function readRaw(
+  log: SimulatedLog,
+  topic: string,
+  partition: number,
+  fromOffset = 0,
+  fromMs = 0,
+): readonly Input[] {
+  let maximumMs = fromMs;
+  const found: Input[] = [];
+  for (const { timestampMs, offset, key, value } of log.topics.get(topic)?.[partition]?.records ?? []) {
+    if (offset < fromOffset) continue;
+    maximumMs = Math.max(maximumMs, timestampMs);
+    if (value === null) continue;
+    const place = { topic, partition, writer: '', order: offset };
+    found.push({ logTimeMs: maximumMs, ...place, key: String(key), value: decodeValue(topic, value) });
+  }
+  return found;
 }
 
 type Emit = (topic: string, key: string, value: logic.Value, logTimeMs: number) => void;
@@ -77,9 +112,18 @@ interface Timer {
   readonly atMs: number;
 }
 
-function foldTask(name: string, all: readonly Input[], untilMs: number, write: Emit): void {
+interface TaskInputs {
+  readonly first: readonly Input[];
+  readonly second: readonly Input[];
+  readonly cutMs: number;
+  readonly untilMs: number;
+}
+
+function foldTask(name: string, inputs: TaskInputs, write: Emit): void {
+  const { cutMs, untilMs } = inputs;
+  let version = 1;
   const states = new Map(
-    ['na', 'nb', 'e', 's', 't'].map((processor) => [processor, new Map<string, unknown>()]),
+    ['na', 'nb', 'nc', 'e', 's', 't'].map((processor) => [processor, new Map<string, unknown>()]),
   );
   let timers: Timer[] = [];
   let nowMs = 0;
@@ -118,6 +162,7 @@ function foldTask(name: string, all: readonly Input[], untilMs: number, write: E
     const admitted = store<readonly [number, number]>('admitted ');
     try {
       work({
+        version,
         cells: store('cell '),
         facts: store('fact '),
         admitted: {
@@ -182,57 +227,26 @@ function foldTask(name: string, all: readonly Input[], untilMs: number, write: E
     () => nowMs,
     (key, value) => write('win', key, value, nowMs),
   );
-  for (const input of all) {
-    if (input.logTimeMs > untilMs) break;
-    fireLog(input.logTimeMs);
-    nowMs = input.logTimeMs;
-    feed(name, input);
-  }
-  fireLog(untilMs);
-}
-
-/** The windows of `w`: every open window with what it holds, closed one after the other. */
-function createWindows(nowMs: () => number, write: (key: string, value: logic.Value) => void) {
-  interface Open {
-    readonly name: string;
-    readonly startMs: number;
-    readonly endMs: number;
-    readonly key: string;
-    total: logic.Total;
-  }
-  let open: Open[] = [];
-  let streamMs = Number.NEGATIVE_INFINITY;
-  const reachedMs = () =>
-    Math.max(streamMs - logic.GRACE_MS, nowMs() - logic.GRACE_MS - logic.CLOSE_DELAY_MS);
-  const close = (): void => {
-    const closing = open.filter(({ endMs }) => endMs <= reachedMs());
-    open = open.filter(({ endMs }) => endMs > reachedMs());
-    closing.sort((x, y) => x.endMs - y.endMs || compareText(x.name, y.name) || compareText(x.key, y.key));
-    for (const { name, startMs, key, total } of closing) write(key, logic.windowValue(name, startMs, total));
+  const foldAll = (all: readonly Input[], lastMs: number): void => {
+    for (const input of all) {
+      if (input.logTimeMs > lastMs) break;
+      fireLog(input.logTimeMs);
+      nowMs = input.logTimeMs;
+      feed(name, input);
+    }
+    fireLog(lastMs);
   };
-  return {
-    close,
-    dueMs: () => Math.min(...open.map(({ endMs }) => endMs)) + logic.GRACE_MS + logic.CLOSE_DELAY_MS,
-    add: ({ key, value }: Pick<Input, 'key' | 'value'>) => {
-      streamMs = Math.max(streamMs, value.eventTimeMs);
-      close();
-      for (const [name, { sizeMs, advanceMs }] of Object.entries(logic.WINDOWS)) {
-        const lastMs = Math.floor(value.eventTimeMs / advanceMs) * advanceMs;
-        for (let startMs = lastMs; startMs > value.eventTimeMs - sizeMs; startMs -= advanceMs) {
-          const endMs = startMs + sizeMs;
-          if (endMs <= reachedMs()) continue;
-          const known = open.find((one) => one.name === name && one.startMs === startMs && one.key === key);
-          if (known !== undefined) known.total = logic.addToTotal(known.total, value);
-          else open.push({ name, startMs, endMs, key, total: logic.addToTotal([0, 0], value) });
-        }
-      }
-    },
-  };
+  foldAll(inputs.first, Math.min(untilMs, cutMs));
+  if (cutMs > untilMs) return;
+  nowMs = cutMs;
+  version = 2;
+  timers = timers.filter(({ time }) => time !== 'log');
+  for (const state of states.values())
+    for (const key of state.keys()) if (key.startsWith('admitted ')) state.delete(key);
+  if (name !== 'nb') foldAll(inputs.second, untilMs);
 }
 
 const NOTHING: logic.Value = { kind: '', number: 0, hash: 0, eventTimeMs: 0 };
-
-const compareText = (x: string, y: string): number => (x < y ? -1 : x > y ? 1 : 0);
 
 const compare = (x: Input, y: Input): number =>
   x.logTimeMs - y.logTimeMs ||
@@ -240,39 +254,3 @@ const compare = (x: Input, y: Input): number =>
   x.partition - y.partition ||
   compareText(x.writer, y.writer) ||
   x.order - y.order;
-
-/** First occurrences in the log, writer by writer. Throws on a hole, and on two different records at one place. */
-function streamsOf(log: SimulatedLog, toLine: (topic: string, record: KafkaRecord) => Line): Streams {
-  const streams: Streams = new Map();
-  for (const topic of DERIVED) {
-    for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
-      for (const record of records) {
-        const { writer, sequence } = readPosition(record.headers, `${topic}/${partition}/${record.offset}`);
-        const name = `${topic}/${partition}/${writer}`;
-        const stream = streams.get(name) ?? [];
-        streams.set(name, stream);
-        const line = toLine(topic, record);
-        if (sequence > stream.length + 1) throw new Error(`${name}: a hole before ${sequence}`);
-        if (sequence === stream.length + 1) stream.push(line);
-        else if (stream[sequence - 1] !== line)
-          throw new Error(`${name}: two records at ${sequence}: ${stream[sequence - 1]} and ${line}`);
-      }
-    }
-  }
-  return streams;
-}
-
-/** What the log holds, as the reference writes it. */
-export const found = (log: SimulatedLog): Streams =>
-  streamsOf(log, (topic, { key, value, timestampMs }) =>
-    topic === 'dlq'
-      ? `${timestampMs} ${String(key)}`
-      : lineOf(timestampMs, String(key), decodeValue(topic, value ?? Buffer.alloc(0))),
-  );
-
-/** All bytes of what the log holds: time, key, value and headers. */
-export const bytesOf = (log: SimulatedLog): Streams =>
-  streamsOf(log, (_topic, { key, value, timestampMs, headers }) => {
-    const texts = headers.map(([header, bytes]) => `${header}=${bytes.toString('latin1')}`);
-    return `${timestampMs} ${key?.toString('latin1')} ${value?.toString('latin1')} ${texts.join()}`;
-  });

@@ -2,12 +2,15 @@
  * One schedule: processes over a simulated log, with everything that goes wrong chosen by a seed; then calm, in which
  * everything must finish; then the comparison with the reference fold and, byte by byte, with an undisturbed run.
  */
+import type { Graph } from '#pipeline/runtime/graph.ts';
 import { readControlTick } from '#pipeline/runtime/outputs.ts';
 import type { Faults, SimulatedLog } from './log.ts';
-import { bytesOf, found, reference, type Streams, timeOf } from './reference.ts';
+import { SimulatedProcess, taskName } from './process.ts';
+import { reference } from './reference.ts';
 import type { Random } from './scheduler.ts';
-import { graph } from './topology.ts';
-import { SimulatedProcess, taskName, Violation, World } from './world.ts';
+import { bytesOf, DERIVED, found, type Streams, timeOf } from './streams.ts';
+import { graphs } from './topology.ts';
+import { Violation, World } from './world.ts';
 
 export interface ScheduleResult {
   /** Records in derived topics, duplicates left out. */
@@ -22,9 +25,12 @@ export interface ScheduleResult {
   readonly rebalances: number;
   readonly checkpoints: number;
   readonly rows: number;
+  /** 1 when another version began in its midst. */
+  readonly cuts: number;
+  /** Records in derived topics that the later version wrote, duplicates left out. */
+  readonly afterCut: number;
 }
 
-const DERIVED = ['mid', 'dev', 'fin', 'out', 'win', 'dlq'];
 const FAULTS: readonly Faults[] = [
   { refused: 0.1, unanswered: 0.1, ghosts: 0.1, delayMs: 4 },
   { refused: 0.02, unanswered: 0.02, ghosts: 0.02, delayMs: 2 },
@@ -39,7 +45,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const world = new World(seed);
   const { scheduler, log } = world;
   const { random } = scheduler;
-  const all = graph.tasks().map(taskName);
+  const all = [...new Set(graphs.flatMap((graph) => graph.tasks().map(taskName)))];
   // Either the first process has every task and the others are copies of some, or they share the tasks.
   const copies = random.pick([0, 0, 1, 2]);
   world.isShared = copies > 0 && random.chance(0.6);
@@ -56,8 +62,10 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   log.faults = random.pick(FAULTS);
   let events = 0;
   const limit = random.between(1_200, 3_000);
+  const cutAfter = random.chance(0.6) ? random.between(0, limit) : Number.POSITIVE_INFINITY;
   while ((world.made < data || events < limit) && world.failure === null) {
     events += 1;
+    if (events === cutAfter) world.cut();
     const choice = random.next();
     if (choice < 0.009) world.disturb();
     else if (choice < 0.025) scheduler.advance(random.between(0, 4));
@@ -79,7 +87,11 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   if (copies > 0) events += await settle(world, endMs, false);
 
   const streams = check(() => found(log));
-  compare(cut(reference(log, endMs), endMs), cut(streams, endMs), 'the reference');
+  const last = world.versions().at(-1);
+  const at = last?.cut ?? null;
+  const given =
+    last === undefined || at === null ? null : { logTimeMs: at.logTimeMs, startOffsets: last.startOffsets };
+  compare(cut(reference(log, endMs, given), endMs), cut(streams, endMs), 'the reference');
   compareRows(world, streams, endMs);
   const calm = await undisturbed(world, endMs, seed);
   const [expected, actual] = [check(() => bytesOf(calm.log)), check(() => bytesOf(log))];
@@ -99,6 +111,8 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
     rebalances: world.rebalances,
     checkpoints: world.writes,
     rows: world.database.rows.length,
+    cuts: world.versions().length - 1,
+    afterCut: [...actual.values()].flat().filter((line) => /position=[^;]*;2;/.test(line)).length,
   };
 }
 
@@ -109,7 +123,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
 export async function runForgery(seed: number): Promise<void> {
   const world = new World(seed);
   const { random } = world.scheduler;
-  const process = new SimulatedProcess(world, 0, new Set(graph.tasks().map(taskName)));
+  const process = new SimulatedProcess(world, 0, new Set(graphs[0].tasks().map(taskName)));
   process.hop = 'on';
   world.processes.push(process);
   process.start();
@@ -131,7 +145,8 @@ export async function runForgery(seed: number): Promise<void> {
 /** One process, nothing goes wrong, over the same raw records and ticks. */
 async function undisturbed(past: World, endMs: number, seed: number): Promise<World> {
   const world = new World(seed + 1, past);
-  const process = new SimulatedProcess(world, 0, new Set(graph.tasks().map(taskName)));
+  const all = graphs.flatMap((graph) => graph.tasks().map(taskName));
+  const process = new SimulatedProcess(world, 0, new Set(all));
   world.processes.push(process);
   process.start();
   world.startSink();
@@ -172,7 +187,7 @@ function isSettled(world: World, endMs: number): boolean {
   );
   if (!isFolded) return false;
   const streams = check(() => found(world.log));
-  if (!isPromised(world.log, streams, endMs)) return false;
+  if (!isPromised(world.log, graphs[world.versions().length - 1] ?? graphs[0], streams, endMs)) return false;
   const wanted = [...streams]
     .filter(([name]) => name.startsWith('fin/'))
     .reduce((sum, [, lines]) => sum + lines.length, 0);
@@ -180,7 +195,7 @@ function isSettled(world: World, endMs: number): boolean {
 }
 
 /** Every writer has said in the log that it is past the end, and what it says that it wrote is there. */
-function isPromised(log: SimulatedLog, streams: Streams, endMs: number): boolean {
+function isPromised(log: SimulatedLog, graph: Graph, streams: Streams, endMs: number): boolean {
   const missing = new Set(graph.tasks().map(taskName));
   for (const { controlTopic } of graph.nodes) {
     for (const { value } of log.partition(controlTopic, 0).records) {

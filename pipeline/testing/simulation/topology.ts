@@ -1,15 +1,17 @@
 /** The simulated topology on the public programming model. */
+import { describeVersion } from '#pipeline/plan/description.ts';
 import {
   broadcast,
   defineProcessor,
   type InputRecord,
   keyed,
   type ProcessContext,
+  type ProcessorDefinition,
 } from '#pipeline/processor.ts';
-import { buildGraph } from '#pipeline/runtime/graph.ts';
+import { buildGraph, type Graph } from '#pipeline/runtime/graph.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
-import { jsonCodec } from '#pipeline/state/store.ts';
+import { type FiredTimer, jsonCodec } from '#pipeline/state/store.ts';
 import { eventTimer, logTimer } from '#pipeline/state/timer.ts';
 import { hopping, tumbling } from '#pipeline/windows/shapes.ts';
 import { windows } from '#pipeline/windows/windows.ts';
@@ -94,20 +96,6 @@ const stores = {
 type Context = ProcessContext<typeof stores>;
 type Record = InputRecord<Value>;
 
-const toolsOf = (context: Context): Tools => ({
-  ...context.stores,
-  emit: (name, key, value) => context.emit(derived[name], key, value),
-});
-const handle =
-  (name: string, logic: (value: Value, moment: Moment, tools: Tools) => void) =>
-  ({ key, value, logTimeMs }: Record, context: Context): void => {
-    if (value !== null) logic(value, { topic: name, key, logTimeMs }, toolsOf(context));
-  };
-const handleTimer =
-  (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void) =>
-  ({ key, atMs }: { key: string; atMs: number }, context: Context): void =>
-    logic({ topic: '', key, atMs, logTimeMs: context.logTimeMs }, toolsOf(context));
-
 const counting = {
   totals: windows<Value, Total, Total, 'hop' | 'tumble'>({
     of: { hop: hopping(WINDOWS.hop), tumble: tumbling(WINDOWS.tumble) },
@@ -129,61 +117,87 @@ const counting = {
   }),
 };
 
-const learning = broadcast(facts, handle('facts', learn));
-const processors = [
-  defineProcessor({
-    name: 'na',
-    summary: 'normalizes a',
-    stores,
-    inputs: [keyed(a, handle('a', normalize)), learning],
-    outputs: [mid],
-  }),
-  defineProcessor({
-    name: 'nb',
-    summary: 'normalizes b',
-    stores,
-    inputs: [keyed(b, handle('b', normalize)), learning],
-    outputs: [mid],
-  }),
-  defineProcessor({
-    name: 'e',
-    summary: 'expands, with log timers',
-    stores,
-    inputs: [keyed(mid, handle('mid', expand)), learning],
-    outputs: [dev],
-    onTimer: { logTimer: handleTimer(expire) },
-  }),
-  defineProcessor({
-    name: 's',
-    summary: 'gathers a diamond, with event timers and a retention',
-    stores,
-    keepsKey: true,
-    inputs: [keyed(mid, handle('mid', gather)), keyed(dev, handle('dev', gather))],
-    outputs: [fin],
-    onTimer: { eventTimer: handleTimer(settle) },
-  }),
-  defineProcessor({
-    name: 't',
-    summary: 'tallies in the task of s',
-    stores,
-    keepsKey: true,
-    inputs: [keyed(fin, handle('fin', tally))],
-    outputs: [out],
-  }),
-  defineProcessor({
-    name: 'w',
-    summary: 'sums over windows, in the task of s and t',
-    stores: counting,
-    inputs: [
-      keyed(out, ({ key, eventTimeMs, value }: Record, { stores }: ProcessContext<typeof counting>) => {
-        if (value !== null) stores.totals.add(key, eventTimeMs, value);
-      }),
-    ],
-    outputs: [win],
-  }),
-];
+/** Processors of a version. */
+function processorsOf(version: 1 | 2): readonly ProcessorDefinition[] {
+  const toolsOf = (context: Context): Tools => ({
+    ...context.stores,
+    version,
+    emit: (name, key, value) => context.emit(derived[name], key, value),
+  });
+  const handle =
+    (name: string, logic: (value: Value, moment: Moment, tools: Tools) => void) =>
+    ({ key, value, logTimeMs }: Record, context: Context): void => {
+      if (value !== null) logic(value, { topic: name, key, logTimeMs }, toolsOf(context));
+    };
+  const handleTimer =
+    (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void) =>
+    ({ key, atMs }: FiredTimer, context: Context) =>
+      logic({ topic: '', key, atMs, logTimeMs: context.logTimeMs }, toolsOf(context));
+  const learning = broadcast(facts, handle('facts', learn));
+  return [
+    defineProcessor({
+      name: 'na',
+      summary: 'normalizes a',
+      stores,
+      inputs: [keyed(a, handle('a', normalize)), learning],
+      outputs: [mid],
+    }),
+    defineProcessor({
+      name: version === 1 ? 'nb' : 'nc',
+      summary: 'normalizes b',
+      stores,
+      inputs: [keyed(b, handle('b', normalize)), learning],
+      outputs: [mid],
+    }),
+    defineProcessor({
+      name: 'e',
+      summary: 'expands, with log timers',
+      stores,
+      inputs: [keyed(mid, handle('mid', expand)), learning],
+      outputs: [dev],
+      onTimer: { logTimer: handleTimer(expire) },
+    }),
+    defineProcessor({
+      name: 's',
+      summary: 'gathers a diamond, with event timers and a retention',
+      stores,
+      keepsKey: true,
+      inputs: [
+        keyed(mid, handle('mid', gather)),
+        keyed(dev, handle('dev', gather)),
+        ...(version === 1 ? [] : [learning]),
+      ],
+      outputs: [fin],
+      onTimer: { eventTimer: handleTimer(settle) },
+    }),
+    defineProcessor({
+      name: 't',
+      summary: 'tallies in the task of s',
+      stores,
+      keepsKey: true,
+      inputs: [keyed(fin, handle('fin', tally))],
+      outputs: [out],
+    }),
+    defineProcessor({
+      name: 'w',
+      summary: 'sums over windows, in the task of s and t',
+      stores: counting,
+      inputs: [
+        keyed(out, ({ key, eventTimeMs, value }: Record, { stores }: ProcessContext<typeof counting>) => {
+          if (value !== null) stores.totals.add(key, eventTimeMs, value);
+        }),
+      ],
+      outputs: [win],
+    }),
+  ];
+}
 
-export const graph = buildGraph({ processors, planTopic, dlqTopic: dlq });
+const graphOf = (version: 1 | 2): Graph =>
+  buildGraph({ processors: processorsOf(version), planTopic, dlqTopic: dlq });
+
+/** Of version 1 and of version 2. */
+export const graphs = [graphOf(1), graphOf(2)] as const;
+export const descriptions = await Promise.all(graphs.map((graph) => describeVersion({ graph, folders: [] })));
 export const serde = localSerde([planTopic, a, b, facts, mid, dev, fin, out, win, dlq]);
 
 const valued = new Map([a, b, facts, mid, dev, fin, out, win].map((one) => [one.name, one]));

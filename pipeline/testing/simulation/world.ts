@@ -1,152 +1,22 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
 import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
+import type { Version } from '#pipeline/plan/versions.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
-import type { HopMode } from '#pipeline/runtime/hop.ts';
-import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
-import type { StateBackend, WriteOperation } from '#pipeline/state/backend.ts';
-import { createMemoryBackend } from '#pipeline/state/memory.ts';
-import { unpackTexts } from '#pipeline/state/packed.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
-import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
+import { silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import { watchFooting } from './footing.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
+import { decide, readVersions } from './plan-log.ts';
+import { graphOf, type SimulatedProcess, STRIKE, taskName } from './process.ts';
 import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
 import { createSink, type Database } from './sink.ts';
-import { a, b, facts, fin, graph, serde } from './topology.ts';
+import { a, b, facts, fin, graphs, planTopic, serde } from './topology.ts';
 
 /** Something that may never be so. */
 export class Violation extends Error {}
 
 const START_MS = 1_000;
-/** How often a process is killed at a moment that matters. */
-const STRIKE = 0.004;
-const GENESIS = { fingerprint: 'simulated', epoch: 1, startOffsets: new Map<string, number>() };
-/** Counts what was taken from memory, and nothing else. */
-const countingHops = (world: World): Metrics => ({
-  ...silentMetrics,
-  add: (name, _labels, count = 1) => {
-    if (name === 'hop_taken_records_total') world.hops += count;
-  },
-});
-
-/** Entries of a task's disk; what is written survives its process. */
-type Disk = Map<string, Map<string, string>>;
-
-export const taskName = ({ subTopology, partition }: TaskId): string => `${subTopology}-${partition}`;
-
-export class SimulatedProcess {
-  readonly world: World;
-  readonly index: number;
-  tasks: ReadonlySet<string>;
-  readonly disk: Disk = new Map();
-  starts = 0;
-  owner: Owner = { isDead: true, isPaused: false };
-  processing: Processing | null = null;
-  /** Null: drawn at each start. */
-  hop: HopMode | null = null;
-
-  constructor(world: World, index: number, tasks: ReadonlySet<string>) {
-    this.world = world;
-    this.index = index;
-    this.tasks = tasks;
-  }
-
-  start(): void {
-    const { world, index } = this;
-    const { random } = world.scheduler;
-    this.starts += 1;
-    const owner: Owner = { isDead: false, isPaused: false };
-    this.owner = owner;
-    void startProcessing({
-      kafka: world.log.client(owner, {
-        onStored: (topic, isInPart) => this.#onStored(topic, isInPart, owner),
-        speed: index === 0 ? 1 : random.pick([1, 1, 0.1]),
-      }),
-      graph,
-      genesis: GENESIS,
-      serde,
-      clock: simulatedClock(world.scheduler, owner, random.between(-3, 3)),
-      log: silentLog,
-      metrics: countingHops(world),
-      physicalName: (topic) => topic,
-      openState: async (task) => this.#openDisk(task, owner),
-      owns: (task) => this.tasks.has(taskName(task)),
-      instance: `p${index}-${this.starts}`,
-      lagGroup: null,
-      hop: this.hop ?? random.pick(['on', 'on', 'mixed', 'off']),
-      checkpointMs: random.between(3, 40),
-      tickIntervalMs: random.between(1, 20),
-      limits: {
-        snapshotBytes: random.pick([200, 2_000, 1_000_000]),
-        turnRecords: random.pick([1, 1, 3, 12]),
-        maxWaitingBytes: random.pick([60, 300, 1_000_000]),
-        changelogRecordBytes: random.pick([50, 200, 100_000]),
-        recentValues: random.pick([1, 3, 1_000]),
-      },
-    }).then(
-      (processing) => {
-        if (owner.isDead) return;
-        this.processing = processing;
-        this.#assign();
-        void processing.failed.then((error) => world.fail(error, owner));
-      },
-      (error: unknown) => world.fail(error, owner),
-    );
-  }
-
-  /** Other tasks run here from some moment on. */
-  share(tasks: ReadonlySet<string>): void {
-    this.tasks = tasks;
-    const { scheduler } = this.world;
-    scheduler.after(scheduler.random.between(0, 20), this.owner, () => this.#assign());
-  }
-
-  #assign(): void {
-    void this.processing?.assign(graph.tasks().filter((task) => this.tasks.has(taskName(task))));
-  }
-
-  kill(): void {
-    this.owner.isDead = true;
-    this.processing = null;
-    const { random } = this.world.scheduler;
-    const fate = random.next();
-    if (fate < 0.3) this.disk.clear();
-    else if (fate < 0.5 && this.disk.size > 0) this.disk.delete(random.pick([...this.disk.keys()]));
-  }
-
-  /** Between the changelog and the disk is the moment at which a checkpoint is in two places or in one. */
-  #onStored(topic: string, isInPart: boolean, owner: Owner): void {
-    if (topic.startsWith('changelog.') && !owner.isDead) this.world.strikes(this, isInPart ? 0.02 : STRIKE);
-  }
-
-  #openDisk(task: TaskId, owner: Owner): StateBackend {
-    const { scheduler } = this.world;
-    const name = taskName(task);
-    const entries = this.disk.get(name) ?? new Map<string, string>();
-    this.disk.set(name, entries);
-    const memory = createMemoryBackend(entries);
-    const delayMs = () => scheduler.random.between(0, this.world.log.faults.delayMs);
-    // Whole or not at all, at some later moment; a process that dies before has not written.
-    const write = (given: Iterable<WriteOperation>): Promise<void> => {
-      const operations = [...given];
-      return new Promise((resolve) => {
-        scheduler.after(delayMs(), owner, () => {
-          if (this.world.strikes(this)) return;
-          memory.writeNow(operations);
-          this.world.writes += 1;
-          if (!this.world.strikes(this)) resolve();
-        });
-      });
-    };
-    return {
-      ...memory,
-      write,
-      writePacked: (packed, operations) => write([...packed.flatMap(unpackTexts), ...operations]),
-    };
-  }
-}
 
 export class World {
   readonly scheduler: Scheduler;
@@ -170,16 +40,32 @@ export class World {
   constructor(seed: number, past: World | null = null) {
     this.scheduler = new Scheduler(seed, past?.scheduler.nowMs ?? START_MS);
     this.log = new SimulatedLog(this.scheduler);
-    for (const { name, layer, partitions } of graph.topics)
-      this.log.create(name, partitions, layer !== 'derived');
-    for (const [name, { partitions }] of graph.engineTopics) this.log.create(name, partitions, false);
+    for (const graph of graphs) {
+      for (const { name, layer, partitions } of graph.topics)
+        this.log.create(name, partitions, layer !== 'derived');
+      for (const [name, { partitions }] of graph.engineTopics) this.log.create(name, partitions, false);
+    }
     for (const [name, partitions] of past?.log.topics ?? []) {
       for (const [partition, { isAppendTime, records }] of partitions.entries())
         if (isAppendTime) this.log.partition(name, partition).records.push(...records);
     }
+    if (past === null) decide(this.log, 'genesis', 1);
     watchFooting(this.log, (message) => {
       this.failure ??= new Violation(message);
     });
+  }
+
+  /** The versions of the plan, as who starts now reads them. */
+  versions(): readonly Version[] {
+    return readVersions(this.log);
+  }
+
+  /** Version 2 begins. Decided twice, now and then: the first holds. */
+  cut(): void {
+    const { random } = this.scheduler;
+    if (random.chance(0.2)) this.log.partition(planTopic.name, 0).skewMs = random.between(-12, 12);
+    for (let times = random.pick([1, 1, 2]); times > 0; times -= 1) decide(this.log, 'cut', 2);
+    for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.#kill(process);
   }
 
   fail(error: unknown, owner: Owner): void {
@@ -240,19 +126,51 @@ export class World {
     });
   }
 
+  #membersOf(epoch: number): readonly SimulatedProcess[] {
+    return this.processes.filter((process) => process.epoch === epoch);
+  }
+
+  /** A process that is down starts as the next version. In a group, the others get what it had. */
+  goOver(process: SimulatedProcess, next: number): void {
+    if (!this.isShared) {
+      process.epoch = next;
+      return;
+    }
+    process.epoch = next;
+    process.tasks = new Set();
+    this.#giveAll(next - 1);
+    this.#giveAll(next);
+  }
+
+  /** Somebody in the group of a version gets each task that nobody there has. */
+  #giveAll(epoch: number): void {
+    const members = this.#membersOf(epoch);
+    if (members.length === 0) return;
+    const shares = new Map(members.map((member) => [member, new Set(member.tasks)]));
+    for (const name of graphOf(epoch).tasks().map(taskName)) {
+      if (members.every(({ tasks }) => !tasks.has(name)))
+        shares.get(this.scheduler.random.pick(members))?.add(name);
+    }
+    for (const [member, share] of shares) if (share.size > member.tasks.size) member.share(share);
+  }
+
   /** Some tasks get other owners, now and then two; the old ones learn of it before or after the new. */
   rebalance(): void {
     const { random } = this.scheduler;
-    const shares = this.processes.map(({ tasks }) => new Set(tasks));
+    const { epoch } = random.pick(this.processes);
+    const members = this.#membersOf(epoch);
+    const shares = members.map(({ tasks }) => new Set(tasks));
     // Often the same few, so that they come back to where they were.
-    const movable = graph.tasks().slice(0, random.pick([2, 100]));
+    const movable = graphOf(epoch)
+      .tasks()
+      .slice(0, random.pick([2, 100]));
     for (let moves = random.between(1, 4); moves > 0; moves -= 1) {
       const name = taskName(random.pick(movable));
       for (const share of shares) share.delete(name);
       for (let owners = random.pick([1, 1, 1, 2]); owners > 0; owners -= 1) random.pick(shares).add(name);
     }
-    for (const [index, process] of this.processes.entries()) process.share(shares[index] ?? new Set());
-    this.rebalances += 1;
+    for (const [index, process] of members.entries()) process.share(shares[index] ?? new Set());
+    if (members.length > 1) this.rebalances += 1;
   }
 
   disturb(): void {
@@ -288,7 +206,12 @@ export class World {
     process.kill();
     this.kills += 1;
     this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
-      if (process.owner.isDead) process.start();
+      if (!process.owner.isDead) return;
+      // It may be started as the new version before the old one has ended anywhere: it waits for it.
+      const next = this.versions().length;
+      const isSpare = this.isShared ? this.#membersOf(process.epoch).length > 1 : process.index > 0;
+      if (isSpare && process.epoch < next && this.scheduler.random.chance(0.5)) this.goOver(process, next);
+      process.start();
     });
   }
 

@@ -1,0 +1,55 @@
+/** The plan of a data directory, for commands that look at versions or decide on one. */
+import { resolve } from 'node:path';
+import { systemClock } from '#pipeline/clock.ts';
+import { openKafka } from '#pipeline/kafka/client.ts';
+import type { Kafka } from '#pipeline/kafka/types.ts';
+import { readDecisions } from '#pipeline/plan/decisions.ts';
+import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
+import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
+import { createLog } from '#pipeline/telemetry/log.ts';
+import { planTopic } from '#schemas/topics.ts';
+import { reachServices } from './reach.ts';
+import type { SettingSources } from './settings.ts';
+
+export interface PlanAccess {
+  readonly kafka: Kafka;
+  readonly serde: Serde;
+  readonly topic: typeof planTopic;
+  readonly physicalName: (topic: string) => string;
+  /** In order; none when nothing ran yet. */
+  readonly versions: readonly Version[];
+}
+
+/** Services that do not run are started for the time of `work`. */
+export async function withPlan<T>(
+  options: {
+    readonly dataDir: string;
+    readonly sources: SettingSources;
+    readonly say: (text: string) => void;
+  },
+  work: (plan: PlanAccess) => Promise<T>,
+): Promise<T> {
+  const dataDir = resolve(options.dataDir);
+  const log = createLog({ level: 'silent' });
+  const services = await reachServices({ dataDir, sources: options.sources, log, say: options.say });
+  try {
+    const kafka = await openKafka({
+      brokers: services.kafkaBrokers.split(','),
+      clientId: 'baleen-plan',
+      log,
+      clock: systemClock,
+    });
+    try {
+      const serde = await openSerde({ registryUrl: services.registryUrl, topics: [planTopic] });
+      const base = { kafka, serde, topic: planTopic, physicalName: (topic: string) => topic };
+      const admin = kafka.admin();
+      const existing = await admin.topics().finally(() => admin.close());
+      const decisions = existing.has(planTopic.name) ? await readDecisions(base) : [];
+      return await work({ ...base, versions: versionsOf(decisions) });
+    } finally {
+      await kafka.close();
+    }
+  } finally {
+    await services.stop();
+  }
+}

@@ -1,0 +1,69 @@
+/** The commands that compare versions and go over from one to the next. */
+import type { Command } from 'commander';
+import { collect, configFile, dataDir, examples, json } from './options.ts';
+import type { SettingSources } from './settings.ts';
+
+/** Adds `diff` and `upgrade`. */
+export function addVersionCommands(
+  program: Command,
+  finish: (code: number) => void,
+  sources: (config: string | undefined) => SettingSources,
+): void {
+  program
+    .command('diff')
+    .summary('what differs between the version that runs and this one')
+    .description(
+      'Compares processors, inputs, outputs, stores, partitions and code, and says what becomes of the state of each. ' +
+        'Exit code 1: something has no way to go over.',
+    )
+    .option('--from <file>', 'compare with a description in this file, not with what runs')
+    .option('--describe', 'print the description of this version, for --from of another')
+    .option('--empty <store>', 'as with upgrade: this store begins anew; may be repeated', collect, [])
+    .addOption(dataDir())
+    .addOption(json())
+    .addOption(configFile())
+    .addHelpText(
+      'after',
+      examples(['diff', 'diff --json', 'diff --describe > v1.json', 'diff --from v1.json']),
+    )
+    .action(async (given) => {
+      const { diff } = await import('./diff.ts');
+      finish(
+        await diff({
+          from: given.from ?? null,
+          describe: given.describe === true,
+          empty: given.empty,
+          dataDir: given.dataDir,
+          json: given.json === true,
+          sources: sources(given.config),
+        }),
+      );
+    });
+  program
+    .command('upgrade')
+    .summary('go over from the version that runs to this one')
+    .description(
+      'Decides, for good, that this version begins now. The one that runs folds up to there and ends; then start this ' +
+        'one. Without --yes it only says what would happen.',
+    )
+    .option('--yes', 'decide it')
+    .option('--empty <store>', 'this store begins anew, as its layout changed; may be repeated', collect, [])
+    .option('--note <text>', 'why; kept in the plan')
+    .addOption(dataDir())
+    .addOption(json())
+    .addOption(configFile())
+    .addHelpText('after', examples(['upgrade', 'upgrade --yes', 'upgrade --empty enrich.prices --yes']))
+    .action(async (given) => {
+      const { upgrade } = await import('./upgrade.ts');
+      finish(
+        await upgrade({
+          yes: given.yes === true,
+          empty: given.empty,
+          note: given.note ?? null,
+          dataDir: given.dataDir,
+          json: given.json === true,
+          sources: sources(given.config),
+        }),
+      );
+    });
+}

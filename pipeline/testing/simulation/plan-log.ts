@@ -1,0 +1,44 @@
+/** The plan of a simulated world: its genesis, and the cut to version 2. */
+import { decodeDecision, encodeDecision } from '#pipeline/plan/decisions.ts';
+import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
+import type { SimulatedLog } from './log.ts';
+import { DROPPED } from './logic.ts';
+import { a, b, descriptions, graphs, planTopic, serde } from './topology.ts';
+
+/** Of the version that begins with an epoch. */
+export const fingerprintOf = (epoch: number): string => `version ${epoch}`;
+
+/** The versions as who starts now reads them. */
+export function readVersions(log: SimulatedLog): readonly Version[] {
+  let logTimeMs = 0;
+  const { name } = planTopic;
+  return versionsOf(
+    log.partition(name, 0).records.flatMap(({ offset, timestampMs, value }) => {
+      logTimeMs = Math.max(logTimeMs, timestampMs);
+      if (value === null) return [];
+      return [{ offset, logTimeMs, decision: decodeDecision(serde, planTopic, value, name) }];
+    }),
+  );
+}
+
+/** Appends a decision, as `baleen upgrade` does. */
+export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number): void {
+  const ends = [a, b].flatMap(({ name }) =>
+    (log.topics.get(name) ?? []).map(
+      ({ records }, partition) => [`${name}/${partition}`, BigInt(records.length)] as const,
+    ),
+  );
+  const processors = graphs[0].nodes.flatMap((node) => node.processors.map(({ name }) => name));
+  const dropped = processors.flatMap((name) => DROPPED.map((store) => `${name}.${store}`));
+  const value = encodeDecision(serde, planTopic, {
+    kind,
+    epoch,
+    fingerprint: fingerprintOf(epoch),
+    startOffsets: kind === 'genesis' ? {} : Object.fromEntries(ends),
+    atMs: 0,
+    note: null,
+    description: JSON.stringify(descriptions[epoch - 1]),
+    dropped: kind === 'genesis' ? [] : dropped,
+  });
+  log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
+}
