@@ -125,8 +125,8 @@ export function createTask(options: TaskOptions): Task {
     outputs,
     streamTimes: saved?.streamTimes ?? {},
   });
-  const topicOf = new Map<string, Topic>(graph.topics.map((topic) => [topic.name, topic]));
   const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
+  const sourceOf = new Map(channels.map((channel) => [channel, findSource(channel, graph, inboundOf)]));
   const lateTails = watchTails(channels, TAIL_LIMIT_MS);
   const byWriter = Map.groupBy(channels, ({ writer }) => writer);
   let step = saved?.step ?? 0;
@@ -157,17 +157,16 @@ export function createTask(options: TaskOptions): Task {
     const record = channel.queue.first;
     if (record === undefined) return false;
     merge.check(channel, record);
-    const topic = topicOf.get(channel.topic);
-    if (topic === undefined) throw new PipelineError('INVARIANT_BROKEN', `no topic ${channel.topic}`);
-    const at = channel.writer === '' ? record.offset : `${channel.writer}:${record.order}`;
-    const place = `${channel.topic}/${channel.partition}/${at}`;
+    const source = sourceOf.get(channel);
+    if (source === undefined) throw new PipelineError('INVARIANT_BROKEN', `no input ${channelName(channel)}`);
+    const { topic, inbound } = source;
+    // A raw record's order is its offset.
+    const place = `${source.prefix}${record.order}`;
     if (record.order >= channel.laterFrom) throw tooEarly(place, genesis.epoch);
     if (channel === planChannel) decide(record, place);
     else fold.record({ topic, key: record.key, value: record.value, logTimeMs: record.logTimeMs, place });
     merge.take(channel, record);
-    inboundOf
-      .get(`${channel.topic}/${channel.partition}`)
-      ?.release((record.key?.length ?? 0) + (record.value?.length ?? 0));
+    inbound.release((record.key?.length ?? 0) + (record.value?.length ?? 0));
     logTimeMs = record.logTimeMs;
     return true;
   };
@@ -311,6 +310,23 @@ export function createTask(options: TaskOptions): Task {
       streamTimes: fold.streamTimes(),
     }),
   };
+}
+
+/** Where the records of a channel come from. */
+interface Source {
+  readonly topic: Topic;
+  readonly inbound: Inbound;
+  /** Of the places of its records. */
+  readonly prefix: string;
+}
+
+function findSource(channel: Channel, graph: Graph, inboundOf: ReadonlyMap<string, Inbound>): Source {
+  const partition = `${channel.topic}/${channel.partition}`;
+  const topic = graph.topics.find(({ name }) => name === channel.topic);
+  const inbound = inboundOf.get(partition);
+  if (topic === undefined || inbound === undefined)
+    throw new PipelineError('INVARIANT_BROKEN', `no input ${partition}`);
+  return { topic, inbound, prefix: `${partition}/${channel.writer === '' ? '' : `${channel.writer}:`}` };
 }
 
 const tooEarly = (place: string, epoch: number): PipelineError =>
