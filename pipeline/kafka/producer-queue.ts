@@ -49,11 +49,16 @@ export interface ProducerQueue {
   take(maxBytes: number): readonly Batch[];
   /** Puts entries back at the front, to go in batches of half the size. */
   putBack(batch: Batch): void;
+  /** The bytes of a batch are needed no more, by nobody: later ones are written in their place. */
+  reuse(batch: Batch): void;
   /** Takes everything out; those who wait for it. */
   clear(): readonly (Waiter | undefined)[];
 }
 
 const LEAST_ROOM_BYTES = 1_024;
+/** Fresh memory in large pieces is slow: the system clears each page. */
+const MAX_FREE_ROOMS = 16;
+const MAX_FREE_ROOM_BYTES = 1024 * 1024;
 
 export function createProducerQueue(options: {
   /** In one batch; a larger entry has one to itself. */
@@ -63,6 +68,7 @@ export function createProducerQueue(options: {
   const topics = new Map<string, PartitionQueue[]>();
   /** Queues with entries, in the order of their turn. */
   const ready = new Set<PartitionQueue>();
+  const freeRooms: Buffer[] = [];
   let order = 0;
 
   const queueOf = (topic: string, partition: number): PartitionQueue => {
@@ -85,7 +91,7 @@ export function createProducerQueue(options: {
   ): number => {
     let last = batches.at(-1);
     if (last === undefined || last.builder.length + entryBytes(entry) > queue.maxBatchBytes) {
-      const room = Buffer.allocUnsafeSlow(Math.max(LEAST_ROOM_BYTES, queue.usualBytes));
+      const room = freeRooms.pop() ?? Buffer.allocUnsafeSlow(Math.max(LEAST_ROOM_BYTES, queue.usualBytes));
       last = { builder: new BatchBuilder(room), order, waiters: [] };
       batches.push(last);
     }
@@ -139,6 +145,11 @@ export function createProducerQueue(options: {
         put(queue, smaller, entry, { order, waiter: waiters[index] ?? null });
       queue.batches = [...smaller, ...queue.batches];
       ready.add(queue);
+    },
+    reuse: ({ batch: { buffer } }) => {
+      // What was compressed is a copy, in memory that it may share with others.
+      if (options.compression !== 'none' || buffer.byteLength > MAX_FREE_ROOM_BYTES) return;
+      if (freeRooms.length < MAX_FREE_ROOMS) freeRooms.push(Buffer.from(buffer));
     },
     clear: () => {
       const waiters = [...ready].flatMap(({ batches }) => batches.flatMap((batch) => batch.waiters));

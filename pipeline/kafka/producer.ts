@@ -142,8 +142,13 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
     if (round.some(({ topic, partition }) => cluster.leader(topic, partition) === null)) await refresh(round);
     for (let tries = 0; round.length > 0; tries++) {
       if (closing.signal.aborted) throw closedError();
-      round = await attempt(round);
-      if (round.length === 0) break;
+      const sent = round;
+      round = await attempt(sent);
+      if (round.length === 0) {
+        // Sent once and answered: no connection, however slow, has anything of it left to send.
+        if (tries === 0) for (const part of sent) queue.reuse(part);
+        break;
+      }
       metrics?.add('produce_retries_total', {}, round.length);
       await clock.sleep(retryDelayMs(tries), closing.signal);
       if (!closing.signal.aborted) await refresh(round);

@@ -206,6 +206,22 @@ describe('the queue of a producer', () => {
     expect(rounds.length).toBeGreaterThan(2);
   });
 
+  test('writes into the room of a batch that is needed no more, and of no other', () => {
+    const queue = filled([[0, 100]]);
+    const [first] = queue.take(10_000);
+    if (first === undefined) throw new Error('nothing was taken');
+    const entry = { timestampMs: 0, key: null, value: Buffer.alloc(100, 7), headers: [] };
+    queue.add('t', 0, entry, null);
+    const [second] = queue.take(10_000);
+    expect(second?.batch.buffer).not.toBe(first.batch.buffer);
+    expect(decodeBatches(first.batch, 0)[0]?.value?.[1]).toBe(0);
+    queue.reuse(first);
+    queue.add('t', 1, entry, null);
+    const [third] = queue.take(10_000);
+    expect(third?.batch.buffer).toBe(first.batch.buffer);
+    expect(decodeBatches(third?.batch ?? Buffer.alloc(0), 0)[0]?.value).toEqual(entry.value);
+  });
+
   test('keeps who waits for an entry with it, also in a smaller piece', async () => {
     const queue = createProducerQueue({ maxBatchBytes: 10_000, compression: 'zstd' });
     const waiters = [1, 2, 3].map(() => Promise.withResolvers<Placement>());
