@@ -95,7 +95,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const tickIntervalMs = options.tickIntervalMs ?? 20;
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
-  const hop = createHop(options.hop ?? 'on');
+  const hopMode = options.hop ?? 'on';
+  const hop = createHop(hopMode);
   // Both change while processing goes on; everything below looks at them as they are.
   const kept: KeptTask[] = [];
   const tasks: Task[] = [];
@@ -138,6 +139,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     intervalMs: tickIntervalMs,
   });
   let dependsOnOthers = false;
+  /** All tasks run here, and hear of each other in memory. Copies elsewhere hear of them a little later. */
+  let isAlone = false;
   const want = (logTimeMs: number): void => {
     ticker.want(logTimeMs);
     if (dependsOnOthers) wishes.want(logTimeMs);
@@ -164,6 +167,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     clock,
     guard,
     turnRecords: limits.turnRecords,
+    isHeardElsewhere: () => !isAlone,
     isReady: () => kept.every(({ backend }) => backend.isReady !== false),
     onTurn: () => {
       inputs.balance(fetcher);
@@ -241,6 +245,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     },
     changed: () => {
       dependsOnOthers = waitOnOthers(graph, tasks);
+      isAlone = hopMode === 'on' && tasks.length === graph.tasks().length;
     },
   });
 

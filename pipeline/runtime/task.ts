@@ -76,6 +76,8 @@ export interface Task {
   blocked(): Blocked | null;
   /** Passes progress on to readers in this process, at no cost in Kafka. False: there was none, or nobody was told. */
   promise(): boolean;
+  /** There is progress that `emitTick` would pass on. */
+  readonly owesTick: boolean;
   /** Passes progress on when there is some, or when `repeat` asks for it once more (for readers that started later). */
   emitTick(repeat: boolean): void;
   /** Channels whose writer has long said, or shown in memory, that it wrote more than was seen. To be called now and then. */
@@ -243,6 +245,9 @@ export function createTask(options: TaskOptions): Task {
     },
     get boundMs() {
       return boundMs();
+    },
+    get owesTick() {
+      return boundMs() > tickedMs;
     },
     accept: (topic, partition, records) => {
       const inbound = inboundOf.get(`${topic}/${partition}`);

@@ -5,7 +5,7 @@ import { createTaskWorld, NONE, relay, type TaskRun } from '#pipeline/testing/ta
 import { startTurns } from './turns.ts';
 
 /** The loop of one task, moved by hand. */
-function open(run: TaskRun) {
+function open(run: TaskRun, isHeardElsewhere = true) {
   const sleeps: {
     readonly ms: number;
     readonly signal: AbortSignal | undefined;
@@ -44,6 +44,7 @@ function open(run: TaskRun) {
     ticker: { want: (logTimeMs) => wanted.push(logTimeMs) },
     clock,
     turnRecords: 2,
+    isHeardElsewhere: () => isHeardElsewhere,
     isReady: () => true,
     onTurn: () => {},
     guard: (work) => {
@@ -94,6 +95,28 @@ describe('the turns of a process', () => {
     expect([run.task.step, world.ticks().at(-1)]).toEqual([5, 200]);
     expect([loop.wanted, loop.sleeps.length]).toEqual([[], 0]);
     expect(loop.failures).toEqual([]);
+  });
+
+  test('tell Kafka of progress at a slower pace where nobody waits to hear it there, and leave none of it untold', async () => {
+    const world = worldAt(100, 101);
+    world.tick(200);
+    const run = world.start();
+    run.deliver();
+    const loop = open(run, false);
+    await loop.settle();
+    expect(world.ticks()).toEqual([200]);
+    world.tick(300);
+    run.deliver();
+    loop.time.nowMs += 5;
+    loop.turns.wake();
+    await loop.settle();
+    expect([world.ticks(), loop.sleeps.map(({ ms }) => ms)]).toEqual([[200], [15]]);
+    loop.time.nowMs += 15;
+    loop.sleeps[0]?.end();
+    await null;
+    await loop.settle();
+    expect(world.ticks()).toEqual([200, 300]);
+    expect(loop.sleeps).toHaveLength(1);
   });
 
   test('ask for proof when a record waits, and look again soon', async () => {

@@ -10,6 +10,8 @@ const LOOK_AGAIN_MS = 2;
 const LONGEST_SLEEP_MS = 3_600_000;
 /** A reader that starts later needs the last tick once more (engine rules, 5.5). */
 const REPEAT_TICK_MS = 1_000;
+/** Where all who read are here and hear of progress in memory, Kafka's copy is for those who may come. */
+const UNHEARD_TICK_MS = 20;
 
 export interface Turns {
   /** There may be something to do. */
@@ -24,6 +26,8 @@ export function startTurns(options: {
   clock: Clock;
   /** Records that a task folds before the others have their turn. */
   turnRecords: number;
+  /** Readers hear of progress through Kafka: those of other processes, or those here for want of the hop. */
+  isHeardElsewhere: () => boolean;
   /** False while the state of a task cannot be read: nothing is folded then. */
   isReady: () => boolean;
   /** After each turn. */
@@ -31,7 +35,7 @@ export function startTurns(options: {
   /** Runs `work`, and ends processing when it throws. Does nothing once processing has ended. */
   guard: (work: () => void) => void;
 }): Turns {
-  const { tasks, producer, ticker, clock, turnRecords, isReady, onTurn, guard } = options;
+  const { tasks, producer, ticker, clock, turnRecords, isHeardElsewhere, isReady, onTurn, guard } = options;
   let isStopped = false;
   let isScheduled = false;
   let isHeldBack = false;
@@ -75,10 +79,11 @@ export function startTurns(options: {
     }
     onTurn();
     const nowMs = clock.nowMs();
-    if (nowMs - lastTickMs >= LOOK_AGAIN_MS || folded === 0) {
+    const isEager = isHeardElsewhere();
+    if (nowMs - lastTickMs >= (isEager ? LOOK_AGAIN_MS : UNHEARD_TICK_MS) || (isEager && folded === 0)) {
       lastTickMs = nowMs;
       for (const task of tasks) task.emitTick(false);
-    }
+    } else if (!isEager && tasks.some((task) => task.owesTick)) wakeAt(lastTickMs + UNHEARD_TICK_MS);
     if (folded > 0 || hasPromised) {
       holdBack();
       return;
