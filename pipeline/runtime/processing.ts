@@ -199,11 +199,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       const ends = await Promise.all(
         [...controlTopics].map(async (topic) => ({ topic, ranges: await admin.offsets(topic) })),
       );
-      // After a cut there are those who have ended, and will not repeat their last promises: they stand a little before the end.
-      const recent = (options.genesis.versions?.length ?? 1) > 1 ? RECENT_TICKS : 0;
+      // The last promises of those who have ended, and will not repeat them, stand a little before the end.
       for (const { topic, ranges } of ends)
         for (const { partition, start, end } of ranges)
-          fetcher.add(topic, partition, Math.max(start, end - recent));
+          fetcher.add(topic, partition, Math.max(start, end - RECENT_TICKS));
       isReadingControl = true;
     } finally {
       await admin.close();
