@@ -33,6 +33,13 @@ export const systemClock: Clock = {
   },
 };
 
+/** Resolves once the signal is aborted; never rejects. */
+export const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
 /** Doubles from `firstMs` up to `maxMs`; `attempt` counts from 0. No jitter: one process, one peer. */
 export const backoffMs = (attempt: number, firstMs = 100, maxMs = 5_000): number =>
   Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 16));

@@ -1,7 +1,7 @@
 /** Ways to share the tasks among processes, and what may happen to them: for `determinism` and its broker test. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '#pipeline/testing/simulation/scheduler.ts';
-import { folderOf, SharedProcess, type SharedRun, untilAllFolded } from './shared-run.ts';
+import { folderOf, type Run, SharedProcess, type SharedRun, untilAllFolded } from './shared-run.ts';
 
 export interface Arrangement {
   readonly name: string;
@@ -33,7 +33,7 @@ const ZOMBIE_MS = 9_000;
 /** Runs it to the end of what is there. `random`: with disturbances. Returns what was done to it. */
 export async function runArrangement(
   { sharings }: Arrangement,
-  base: Omit<SharedRun, 'sharing'>,
+  base: Run,
   random: Random | null,
 ): Promise<string> {
   const processes = sharings.map(

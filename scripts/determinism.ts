@@ -25,16 +25,7 @@ import { openLevelBackend } from '#pipeline/state/level.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { Random } from '#pipeline/testing/simulation/scheduler.ts';
 import { ARRANGEMENTS, type Arrangement, QUICK_ARRANGEMENTS, runArrangement } from './arrangements.ts';
-
-/** How a child folds. */
-interface Run {
-  readonly brokers: string;
-  readonly registryUrl: string;
-  readonly prefix: string;
-  readonly stateDir: string;
-  readonly limits: Partial<Limits>;
-  readonly hop: HopMode;
-}
+import type { Run } from './shared-run.ts';
 
 const BATCHES: readonly Partial<Limits>[] = [
   { turnRecords: 1, maxWaitingBytes: 64 * 1024, changelogRecordBytes: 2_000, recentValues: 10 },

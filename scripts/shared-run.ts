@@ -15,15 +15,19 @@ import { silentLog } from '#pipeline/telemetry/log.ts';
 import { graph } from '#topology/graph.ts';
 import { openStateIn, storedIn } from '#topology/state-directory.ts';
 
-/** How one process folds. */
-export interface SharedRun {
+/** How a process folds. */
+export interface Run {
   readonly brokers: string;
   readonly registryUrl: string;
-  /** Before the names of its topics, and of its group. */
+  /** Before the names of its topics, and of its group if it has one. */
   readonly prefix: string;
   readonly stateDir: string;
   readonly limits: Partial<Limits>;
   readonly hop: HopMode;
+}
+
+/** How one of several processes does. */
+export interface SharedRun extends Run {
   readonly sharing: 'all' | 'group' | Shard;
 }
 

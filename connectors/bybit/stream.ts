@@ -1,5 +1,5 @@
 /** One category: connects, connects again, turns frames into raw records and gaps into ledger entries. */
-import { backoffMs } from '#pipeline/clock.ts';
+import { backoffMs, untilAborted } from '#pipeline/clock.ts';
 import { printableUrl } from '#pipeline/errors.ts';
 import type { ConnectorContext } from '#pipeline/rooms.ts';
 import type { RecordSchema, ValueOf } from '#schemas/avro.ts';
@@ -162,9 +162,3 @@ function stateOf(session: Session | null): string {
   if (session.isPaused()) return 'waiting for Kafka';
   return session.isSubscribed() ? 'subscribed' : 'connecting';
 }
-
-const untilAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

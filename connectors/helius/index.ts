@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { untilAborted } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import { defineConnector } from '#pipeline/rooms.ts';
 import { rawHelius } from '#schemas/topics.ts';
@@ -123,9 +124,3 @@ async function closeWithin(server: FastifyInstance, patience: () => Promise<void
   await Promise.race([closed, patience().then(() => server.server.closeAllConnections())]);
   await closed;
 }
-
-const untilAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

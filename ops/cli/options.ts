@@ -41,6 +41,18 @@ export const json = () => new Option('--json', 'print JSON for programs');
 /** For those who look for a fault. */
 export const verbose = () => new Option('--verbose', 'log more, and show where errors come from');
 
+/** Where metrics, status and state are shown. */
+export const adminPort = () =>
+  new Option('--admin-port <n>', 'port for metrics, status and state; 0: any')
+    .argParser(wholeNumber(0, 65_535))
+    .default(0);
+/** The address of that. */
+export const adminHost = () =>
+  new Option(
+    '--admin-host <address>',
+    'where it listens; state can be read there by all who reach it',
+  ).default('127.0.0.1');
+
 /** At the end of a help text. */
 export const examples = (lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  $ baleen ${line}`).join('\n')}`;

@@ -1,6 +1,6 @@
 /** The commands that run one part of a pipeline: `connect`, `process`, `deliver`. */
 import { type Command, Option } from 'commander';
-import { shard, wholeNumber } from './options.ts';
+import { adminHost, adminPort, configFile, examples, shard, verbose, wholeNumber } from './options.ts';
 import type { PartOptions } from './part.ts';
 import type { SettingSources } from './settings.ts';
 
@@ -64,9 +64,10 @@ export function addPartCommands(
   )
     .addHelpText(
       'after',
-      `\nExamples:
-  $ baleen process --data-dir /var/lib/baleen
-  $ baleen process --shard 1/3 --copies 2 --data-dir /var/lib/baleen-1`,
+      examples([
+        'process --data-dir /var/lib/baleen',
+        'process --shard 1/3 --copies 2 --data-dir /var/lib/baleen-1',
+      ]),
     )
     .action(
       async (given: Given & { shard?: ReturnType<typeof shard>; copies?: number }, command: Command) => {
@@ -89,16 +90,7 @@ const withCommonOptions = (command: Command): Command =>
         '.baleen',
       ),
     )
-    .addOption(new Option('--config <file>', 'settings in YAML'))
-    .addOption(
-      new Option('--admin-port <n>', 'port for metrics, status and state; 0: any')
-        .argParser(wholeNumber(0, 65_535))
-        .default(0),
-    )
-    .addOption(
-      new Option(
-        '--admin-host <address>',
-        'where it listens; state can be read there by all who reach it',
-      ).default('127.0.0.1'),
-    )
-    .addOption(new Option('--verbose', 'log more, and show where errors come from'));
+    .addOption(configFile())
+    .addOption(adminPort())
+    .addOption(adminHost())
+    .addOption(verbose());

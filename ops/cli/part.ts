@@ -1,16 +1,13 @@
 /** `baleen connect`, `process` and `deliver`: one part of a pipeline, against services that run elsewhere. */
-import { resolve } from 'node:path';
-import { lockDirectory } from '#ops/local/lock.ts';
-import { type Clock, systemClock } from '#pipeline/clock.ts';
-import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import { createLog, type Log } from '#pipeline/telemetry/log.ts';
+import { type Clock, untilAborted } from '#pipeline/clock.ts';
+import { PipelineError } from '#pipeline/errors.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { openPipeline, type Pipeline, type Sharing } from '#topology/main.ts';
-import { createDisplay, type Display } from './display.ts';
+import type { Display } from './display.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { openOperators } from './operators.ts';
 import { type BuiltSettings, buildSettings, type SettingSources } from './settings.ts';
-import { showWarnings } from './show-warnings.ts';
+import { type Running, runUntilStopped } from './until-stopped.ts';
 import { endedAtCut } from './version-end.ts';
 import { showWaits } from './wait-notices.ts';
 
@@ -31,32 +28,10 @@ const LOOK_MS = 1_000;
 export async function runPart(options: PartOptions): Promise<number> {
   const settings = await buildSettings({ ...options.sources, provided: {} });
   const services = configuredServices(settings, options.part);
-  const clock = systemClock;
-  const dataDir = resolve(options.dataDir);
-  const display = createDisplay({ stream: process.stdout, isTerminal: process.stdout.isTTY === true, clock });
-  const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  // A second signal changes nothing: stopping is bounded, and cut short it would leave work behind.
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  const opened: (() => Promise<void>)[] = [];
-  let failure: unknown = null;
-  try {
-    const release = lockDirectory(dataDir);
-    opened.push(async () => release());
-    const file = createLog({
-      path: `${dataDir}/logs/baleen.log`,
-      level: options.isVerbose ? 'debug' : 'info',
-    });
-    const log = showWarnings(file, display);
-    await run({ options, settings, services, dataDir, clock, display, log, stopping, opened });
-  } catch (error) {
-    failure = error;
-  }
-  display.note('stopping');
-  for (const close of opened.reverse()) await close().catch((error) => display.warn(messageOf(error)));
-  display.finish();
-  if (failure !== null) throw failure;
-  return 0;
+  const { dataDir, isVerbose } = options;
+  return runUntilStopped({ dataDir, isVerbose, isLocked: true }, (running) =>
+    run({ ...running, options, settings, services }),
+  );
 }
 
 interface ReachedServices {
@@ -75,16 +50,10 @@ function configuredServices({ configured }: BuiltSettings, part: string): Reache
   );
 }
 
-interface Context {
+interface Context extends Running {
   readonly options: PartOptions;
   readonly settings: BuiltSettings;
   readonly services: ReachedServices;
-  readonly dataDir: string;
-  readonly clock: Clock;
-  readonly display: Display;
-  readonly log: Log;
-  readonly stopping: AbortController;
-  readonly opened: (() => Promise<void>)[];
 }
 
 async function run(context: Context): Promise<void> {
@@ -125,9 +94,9 @@ async function run(context: Context): Promise<void> {
   const stopLooking = watchTasks(pipeline, display, clock);
   opened.push(async () => stopLooking());
   if (part === 'connect')
-    await Promise.race([pipeline.connect(), failed(pipeline), aborted(stopping.signal)]);
+    await Promise.race([pipeline.connect(), failed(pipeline), untilAborted(stopping.signal)]);
   display.note('running; Ctrl-C stops it');
-  const end = await Promise.race([failed(pipeline), pipeline.ended, aborted(stopping.signal)]);
+  const end = await Promise.race([failed(pipeline), pipeline.ended, untilAborted(stopping.signal)]);
   if (typeof end === 'number') display.note(endedAtCut(end));
 }
 
@@ -147,9 +116,3 @@ function watchTasks({ processing }: Pipeline, display: Display, clock: Clock): (
 const failed = async (pipeline: Pipeline): Promise<never> => {
   throw await pipeline.failed;
 };
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((done) => {
-    if (signal.aborted) done();
-    else signal.addEventListener('abort', () => done(), { once: true });
-  });

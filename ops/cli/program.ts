@@ -1,6 +1,17 @@
 /** The commands and options of `baleen`. Command modules are loaded when they are run, so that help is quick. */
 import { Command, Option } from 'commander';
-import { collect, configFile, dataDir, examples, json, speed, verbose, wholeNumber } from './options.ts';
+import {
+  adminHost,
+  adminPort,
+  collect,
+  configFile,
+  dataDir,
+  examples,
+  json,
+  speed,
+  verbose,
+  wholeNumber,
+} from './options.ts';
 import { addPartCommands } from './part-commands.ts';
 import type { Provided, SettingSources } from './settings.ts';
 import { addVersionCommands } from './version-commands.ts';
@@ -111,17 +122,8 @@ export function createProgram(options: {
     .addOption(
       new Option('--websocket-port <n>', 'port for live alerts; 0: any').argParser(wholeNumber(0, 65_535)),
     )
-    .addOption(
-      new Option('--admin-port <n>', 'port for metrics, status and state; 0: any')
-        .argParser(wholeNumber(0, 65_535))
-        .default(0),
-    )
-    .addOption(
-      new Option(
-        '--admin-host <address>',
-        'where it listens; state can be read there by all who reach it',
-      ).default('127.0.0.1'),
-    )
+    .addOption(adminPort())
+    .addOption(adminHost())
     .addOption(new Option('--seed <n>', 'seed of the simulated world').argParser(wholeNumber(0)).default(1))
     .addOption(
       new Option('--world-blocks <n>', 'end the simulated world after so many blocks').argParser(

@@ -3,18 +3,16 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type ServiceName, type Services, startServices } from '#ops/local/services.ts';
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
-import { backoffMs, type Clock, systemClock } from '#pipeline/clock.ts';
+import { backoffMs, type Clock, systemClock, untilAborted } from '#pipeline/clock.ts';
 import { messageOf, printableUrl } from '#pipeline/errors.ts';
-import { createLog, type Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { openPipeline, type Pipeline } from '#topology/main.ts';
-import { createDisplay, type Display } from './display.ts';
 import { removeEndpoints, writeEndpoints } from './endpoints.ts';
 import { openOperators } from './operators.ts';
 import { makeReport, percentiles, type Report } from './report.ts';
 import { buildSettings, type UpOptions } from './settings.ts';
-import { showWarnings } from './show-warnings.ts';
 import { summarise } from './summarise.ts';
+import { type Running, runUntilStopped } from './until-stopped.ts';
 import { endedAtCut } from './version-end.ts';
 import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
@@ -24,41 +22,18 @@ const SILENCE_MS = 86_400_000;
 const DRAIN_POLL_MS = 200;
 
 /** Returns 0 when it was stopped or is done. Throws, after everything is closed, what a part could not go on for. */
-export async function up(options: UpOptions): Promise<number> {
-  const clock = systemClock;
-  const startedAtMs = clock.nowMs();
-  const dataDir = resolve(options.dataDir);
-  const display = createDisplay({ stream: process.stdout, isTerminal: process.stdout.isTTY === true, clock });
-  const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  // A second signal changes nothing: stopping is bounded, and cut short it would leave work behind.
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  const opened: (() => Promise<void>)[] = [];
-  let failure: unknown = null;
-  try {
-    const file = createLog({ path: `${dataDir}/logs/baleen.log`, level: options.verbose ? 'debug' : 'info' });
-    const log = showWarnings(file, display);
-    await run({ options, dataDir, clock, startedAtMs, display, log, stopping, opened });
-  } catch (error) {
-    // Stopped while it started: what was waited for is given up, and that is no failure.
-    if (error !== stopping.signal.reason) failure = error;
-  }
-  display.note('stopping');
-  for (const close of opened.reverse()) await close().catch((error) => display.warn(messageOf(error)));
-  display.finish();
-  if (failure !== null) throw failure;
-  return 0;
+export function up(options: UpOptions): Promise<number> {
+  const startedAtMs = systemClock.nowMs();
+  const { dataDir, verbose } = options;
+  // The services lock the folder.
+  return runUntilStopped({ dataDir, isVerbose: verbose, isLocked: false }, (running) =>
+    run({ ...running, options, startedAtMs }),
+  );
 }
 
-interface Context {
-  options: UpOptions;
-  dataDir: string;
-  clock: Clock;
-  startedAtMs: number;
-  display: Display;
-  log: Log;
-  stopping: AbortController;
-  opened: (() => Promise<void>)[];
+interface Context extends Running {
+  readonly options: UpOptions;
+  readonly startedAtMs: number;
 }
 
 async function run(context: Context): Promise<void> {
@@ -135,7 +110,7 @@ async function run(context: Context): Promise<void> {
   const connected = pipeline.connect();
   const stopSummary = summarise(pipeline, display, clock, watch);
   opened.push(async () => stopSummary());
-  await Promise.race([connected, aborted(signal)]);
+  await Promise.race([connected, untilAborted(signal)]);
   if (simulator !== null) {
     if (isPlayedAtOnce(options)) await untilMarketWritten(pipeline, simulator, clock, signal);
     simulator.releaseChain();
@@ -144,7 +119,7 @@ async function run(context: Context): Promise<void> {
   display.note('running; Ctrl-C stops everything');
 
   if (options.exitWhenDone && simulator !== null) await untilDone(pipeline, simulator, clock, signal);
-  else await aborted(signal);
+  else await untilAborted(signal);
   stopSummary();
   if (failure !== null) throw failure;
   if (options.report !== null) await report(context, pipeline, services, watch);
@@ -286,9 +261,3 @@ async function report(
     `${made.blocks} blocks, ${made.transactions} transactions, ${total} alerts; report in ${path}`,
   );
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

@@ -1,6 +1,5 @@
 /** Announces blocks, one after the other, to each subscriber and to clients that poll; knows what was asked for. */
-import { once } from 'node:events';
-import type { Clock } from '#pipeline/clock.ts';
+import { type Clock, untilAborted } from '#pipeline/clock.ts';
 import type { ChainHead, EvmChain } from './evm-chain.ts';
 import type { Speed } from './speed.ts';
 
@@ -153,10 +152,6 @@ export function createHeads(options: {
     },
   };
 }
-
-const untilAborted = async (signal: AbortSignal): Promise<void> => {
-  if (!signal.aborted) await once(signal, 'abort');
-};
 
 function forgetOld(announced: Set<number>, highest: number): void {
   for (const index of announced) {
