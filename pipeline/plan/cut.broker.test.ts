@@ -217,6 +217,7 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
     await idle.stop();
     const next = await start(two, 'two');
     await drained(next);
+    await until(async () => next.tasks.every((task) => next.committed(task).step === task.step));
     // One that has run since before the cut, and hears of it only now that it is given what others have ended.
     await spare.assign(one.tasks());
     expect(await Promise.race([spare.ended, spare.failed])).toBe(2);

@@ -10,6 +10,11 @@ export interface Limits {
   readonly changelogRecordBytes: number;
   /** Values of one store that are kept decoded; as many older ones beside them. */
   readonly recentValues: number;
+  /**
+   * Of each control topic, read by those who start: there stand the last promises of those who ended at a cut, and will not
+   * repeat them. Others do, so that without a cut none are needed.
+   */
+  readonly recentTicks: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -18,4 +23,5 @@ export const DEFAULT_LIMITS: Limits = {
   snapshotBytes: 4 * 1024 * 1024,
   changelogRecordBytes: 256 * 1024,
   recentValues: 20_000,
+  recentTicks: 100,
 };

@@ -86,9 +86,6 @@ export interface Processing {
   stop(): Promise<void>;
 }
 
-/** Of each control topic, read by those who start. */
-const RECENT_TICKS = 100;
-
 export async function startProcessing(options: ProcessingOptions): Promise<Processing> {
   const { kafka, graph, genesis, clock, log, metrics, physicalName, signal } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -199,10 +196,9 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       const ends = await Promise.all(
         [...controlTopics].map(async (topic) => ({ topic, ranges: await admin.offsets(topic) })),
       );
-      // The last promises of those who have ended, and will not repeat them, stand a little before the end.
       for (const { topic, ranges } of ends)
         for (const { partition, start, end } of ranges)
-          fetcher.add(topic, partition, Math.max(start, end - RECENT_TICKS));
+          fetcher.add(topic, partition, Math.max(start, end - limits.recentTicks));
       isReadingControl = true;
     } finally {
       await admin.close();

@@ -89,6 +89,8 @@ export class SimulatedProcess {
         maxWaitingBytes: random.pick([60, 300, 1_000_000]),
         changelogRecordBytes: random.pick([50, 200, 100_000]),
         recentValues: random.pick([1, 3, 1_000]),
+        // What hides a promise that is not repeated.
+        recentTicks: world.willCut ? 100 : 0,
       },
     }).then(
       (processing) => {

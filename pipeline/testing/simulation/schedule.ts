@@ -52,6 +52,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const shares = world.isShared
     ? spread(random, all, copies + 1)
     : Array.from({ length: copies + 1 }, (_, index) => (index === 0 ? new Set(all) : sample(random, all)));
+  world.willCut = random.chance(0.6);
   for (const [index, share] of shares.entries())
     world.processes.push(new SimulatedProcess(world, index, share));
   for (const process of world.processes) process.start();
@@ -62,7 +63,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   log.faults = random.pick(FAULTS);
   let events = 0;
   const limit = random.between(1_200, 3_000);
-  const cutAfter = random.chance(0.6) ? random.between(0, limit) : Number.POSITIVE_INFINITY;
+  const cutAfter = world.willCut ? random.between(0, limit) : Number.POSITIVE_INFINITY;
   while ((world.made < data || events < limit) && world.failure === null) {
     events += 1;
     if (events === cutAfter) world.cut();

@@ -29,6 +29,8 @@ export class World {
   code: ErrorCode | null = null;
   /** Tasks are shared by the processes, and move between them. */
   isShared = false;
+  /** Another version will begin. */
+  willCut = false;
   kills = 0;
   rebalances = 0;
   writes = 0;
