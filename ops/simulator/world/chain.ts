@@ -11,6 +11,7 @@ const BLOOM = `0x${'ff'.repeat(256)}`;
 const EMPTY_UNCLES = '0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347';
 const GAS_PRICE = 1_200_000_000;
 const WRITTEN_KEPT = 64;
+const TRANSACTIONS_KEPT = 20_000;
 const LOOK_BACK = 1_000;
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -58,7 +59,10 @@ export function createWorldChain(options: {
     highest = Math.max(highest, index);
     for (const { hash: transaction } of list) transactions.set(transaction, index);
     // Receipts of single transactions are asked for soon after the block, never of the distant past.
-    if (transactions.size > 200_000) transactions.delete(transactions.keys().next().value!);
+    for (const old of transactions.keys()) {
+      if (transactions.size <= TRANSACTIONS_KEPT) break;
+      transactions.delete(old);
+    }
     const place = { number: firstNumber + index, hash, timeMs: options.timeOf(index), salt, index };
     return write(place, blockHash(index - 1), list);
   };
