@@ -29,7 +29,7 @@ export interface SimulatorOptions {
   readonly ports?: { readonly evm?: number; readonly bybit?: number };
   /** World only: it ends after so many blocks, and everything in it follows from the seed alone. */
   readonly worldBlocks?: number;
-  /** World only: Bybit linear trades each second, spread over the symbols, in place of the usual few. */
+  /** World only: Bybit linear trades each second on the symbols that are subscribed to by default, in place of the usual few. */
   readonly eventsPerSecond?: number;
   /** No block is announced before `releaseChain`. */
   readonly holdsChain?: boolean;

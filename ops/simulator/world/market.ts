@@ -9,6 +9,8 @@ const SYMBOLS = [
   { symbol: 'ETHUSDT', price: 32_000_000, tick: 100, sizeUnit: 10_000 },
   { symbol: 'SOLUSDT', price: 1_800_000, tick: 100, sizeUnit: 100_000 },
 ];
+/** Those that the connector subscribes to unless told otherwise: load on others would reach nobody. */
+const LOADED: ReadonlySet<string> = new Set(['BTCUSDT', 'ETHUSDT']);
 const SCALE = 10_000;
 const LEVELS = 10;
 /** Each symbol sends a frame in every slot: 10 a second. */
@@ -96,6 +98,7 @@ function* play(options: Play): Generator<FeedFrame> {
     };
     return { symbol, offsetMs: index * STEP_MS, ...rest, ...empty, ...start, random, trades: 0, tickers: 0 };
   });
+  const loaded = walks.filter(({ symbol }) => LOADED.has(symbol));
   let owed = 0;
   for (let atMs = 0; options.durationMs === null || atMs < options.durationMs; atMs += STEP_MS) {
     const timeMs = Math.floor(options.timeOf(atMs));
@@ -103,13 +106,13 @@ function* play(options: Play): Generator<FeedFrame> {
       owed += (options.load * STEP_MS) / 1_000;
       const due = Math.floor(owed);
       owed -= due;
-      for (const [index, walk] of walks.entries()) {
-        const share = Math.floor(due / walks.length) + (index < due % walks.length ? 1 : 0);
+      for (const [index, walk] of loaded.entries()) {
+        const share = Math.floor(due / loaded.length) + (index < due % loaded.length ? 1 : 0);
         for (let left = share; left > 0; left -= MAX_TRADES_PER_FRAME)
           yield tradeFrame(walk, { ...options, atMs, timeMs, count: Math.min(left, MAX_TRADES_PER_FRAME) });
       }
       // The remainder is dealt out from another symbol each time.
-      walks.push(walks.shift()!);
+      loaded.push(loaded.shift()!);
     }
     for (const walk of walks) {
       if (atMs % SLOT_MS !== walk.offsetMs) continue;
