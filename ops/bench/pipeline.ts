@@ -95,9 +95,9 @@ async function withPipeline(
   // Postgres may run as another user and must reach what is below.
   await chmod(dataDir, 0o711);
   const words = ['up', '--data-dir', dataDir, ...given];
-  const child = spawn(process.execPath, [...flags, join(import.meta.dirname, '../cli/baleen.js'), ...words], {
+  const child = spawn(join(import.meta.dirname, '../cli/baleen.js'), words, {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', NODE_OPTIONS: [process.env['NODE_OPTIONS'], ...flags].join(' ') },
   });
   child.stdout.on('data', (text: Buffer) => process.stderr.write(text));
   const ended = once(child, 'exit');

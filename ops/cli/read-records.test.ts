@@ -40,6 +40,7 @@ function memoryTopic(sizes: readonly number[]) {
         remove: () => {},
         pause: () => {},
         resume: () => {},
+        setPatient: () => {},
         close: async () => {
           state.isClosed = true;
         },

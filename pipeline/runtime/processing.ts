@@ -242,6 +242,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     changed: () => {
       dependsOnOthers = waitOnOthers(graph, tasks);
       isAlone = hopMode === 'on' && tasks.length === graph.tasks().length;
+      // What the tasks here tell each other in memory, Kafka may bring later.
+      for (const { topic, physical, partition } of inputs.all)
+        if (layers.get(topic) === 'derived') fetcher.setPatient(physical, partition, isAlone);
+      for (const topic of controlTopics) fetcher.setPatient(topic, 0, isAlone);
     },
   });
 

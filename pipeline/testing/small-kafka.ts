@@ -91,6 +91,7 @@ export function createSmallKafka(): SmallKafka {
         remove: (topic, partition) => open.delete(`${topic}/${partition}`),
         pause: () => {},
         resume: () => {},
+        setPatient: () => {},
         close: async () => open.clear(),
       };
     },
