@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   PROVIDER_UNAVAILABLE: 'retry',
   PROVIDER_REFUSED: 'stop',
   RECORDINGS_INVALID: 'stop',
+  THREAD_FAILED: 'stop',
   INVARIANT_BROKEN: 'stop',
 } as const satisfies Record<string, ErrorAction>;
 

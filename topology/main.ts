@@ -6,7 +6,6 @@ import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka, Membership } from '#pipeline/kafka/types.ts';
-import { writerName } from '#pipeline/merge/position.ts';
 import { untilAtCut } from '#pipeline/plan/cut.ts';
 import { type Description, describeVersion, fingerprintOf } from '#pipeline/plan/description.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
@@ -16,8 +15,8 @@ import { type Delivery, startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
 import { openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
-import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import { readDerived } from '#pipeline/runtime/read-topic.ts';
+import type { RunningTasks } from '#pipeline/runtime/running-tasks.ts';
 import { joinTaskGroup } from '#pipeline/runtime/task-group.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
 import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
@@ -26,7 +25,8 @@ import { createMetrics, type Metrics } from '#pipeline/telemetry/metrics.ts';
 import { planTopic, type Topic } from '#schemas/topics.ts';
 import { sinks } from '#sinks/registry.ts';
 import { allTopics, graph } from './graph.ts';
-import { keepStateOf, openStateIn, stateDirectory, storedIn } from './state-directory.ts';
+import { startTasks } from './start-tasks.ts';
+import { keepStateOf, stateDirectory, storedIn } from './state-directory.ts';
 
 /** `group`: what the other processes of the group leave to this one, for as long as they do. */
 export type Sharing = 'all' | 'none' | 'group' | Shard;
@@ -43,6 +43,8 @@ export interface PipelineOptions {
   readonly sinks: Readonly<Record<string, unknown>>;
   /** Which tasks run here; default all. */
   readonly sharing?: Sharing;
+  /** Threads that they run in; default 1: the main one. Never changes what comes out. */
+  readonly threads?: number;
   /** Before every topic name, such as `test-1.`; default none. */
   readonly topicPrefix?: string;
   readonly log: Log;
@@ -63,7 +65,7 @@ export interface Pipeline {
   readonly metrics: Metrics;
   readonly connectors: ReadonlyMap<string, Connector>;
   readonly sinks: ReadonlyMap<string, Sink>;
-  readonly processing: Processing;
+  readonly processing: RunningTasks;
   readonly physicalName: (topic: string) => string;
   /** Facts first, then the other connectors; resolves when all are started. */
   connect(): Promise<void>;
@@ -109,6 +111,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     clock,
     metrics,
   });
+  let processing: RunningTasks | null = null;
   try {
     const admin = kafka.admin();
     const needed = physicalTopics(physicalName);
@@ -130,15 +133,20 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     const common = { kafka, serde, clock, metrics, log, physicalName };
     const directory = stateDirectory(dataDir);
     await keepStateOf(directory, genesis);
-    const { sharing = 'all' } = options;
-    const processing = await startProcessing({
+    const { sharing = 'all', threads = 1 } = options;
+    processing = await startTasks({
       ...common,
-      graph,
+      threads,
+      brokers: options.kafkaBrokers,
+      kafkaSecurity: options.kafkaSecurity ?? null,
+      registryUrl: options.registryUrl,
       genesis,
       instance: randomUUID(),
-      owns: ownsAtFirst(sharing),
+      tasks: tasksAtFirst(sharing),
       lagGroup: `${topicPrefix}baleen`,
-      openState: openStateIn(directory),
+      stateDirectory: directory,
+      limits: {},
+      hop: 'on',
       ...(options.onRestore === undefined ? {} : { onRestore: options.onRestore }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
@@ -152,30 +160,29 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
             stored: () => storedIn(directory),
           })
         : null;
-    progress(`version ${shortVersion(genesis)}: ${said(sharing, processing)}`);
+    progress(`version ${shortVersion(genesis)}: ${said(sharing, processing, threads)}`);
     const delivering = await startSinks(options, common);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
     return assemble({ ...common, processing, membership, delivering, connecting });
   } catch (error) {
+    await processing?.stop();
     await kafka.close();
     throw error;
   }
 }
 
-const ownsAtFirst = (sharing: Sharing): ((task: TaskId) => boolean) => {
-  if (sharing === 'all') return () => true;
-  if (sharing === 'none' || sharing === 'group') return () => false;
-  const own = new Set(tasksOfShard(graph.tasks(), sharing).map(taskName));
-  return (task) => own.has(taskName(task));
+const tasksAtFirst = (sharing: Sharing): readonly TaskId[] => {
+  if (sharing === 'all') return graph.tasks();
+  return sharing === 'none' || sharing === 'group' ? [] : tasksOfShard(graph.tasks(), sharing);
 };
 
-const taskName = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
-
-function said(sharing: Sharing, { tasks }: Processing): string {
+function said(sharing: Sharing, { tasks }: RunningTasks, threads: number): string {
   if (sharing === 'none') return 'no tasks here';
-  if (sharing === 'group') return `in the group that shares ${graph.tasks().length} tasks`;
-  return `${tasks.length} of ${graph.tasks().length} tasks, ${graph.nodes.length} sub-topologies`;
+  const all = graph.tasks().length;
+  const inThreads = threads === 1 ? '' : `, in ${threads} threads`;
+  if (sharing === 'group') return `in the group that shares ${all} tasks${inThreads}`;
+  return `${tasks.length} of ${all} tasks, ${graph.nodes.length} sub-topologies${inThreads}`;
 }
 
 interface Common {
@@ -225,7 +232,7 @@ function assemble(parts: {
   kafka: Kafka;
   serde: Serde;
   metrics: Metrics;
-  processing: Processing;
+  processing: RunningTasks;
   /** In the group that shares the tasks; null: what runs here is fixed. */
   membership: Membership | null;
   delivering: Delivering;

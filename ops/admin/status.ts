@@ -83,15 +83,12 @@ export function statusOf({ pipeline, isStopping, ...rest }: StatusSource): Statu
   const { processing, connectors, sinks } = pipeline;
   return {
     ...base,
-    tasks: processing.tasks.map((task) => ({
-      task: task.writer,
-      ...task.id,
-      step: task.step,
-      logTimeMs: task.logTimeMs,
-      boundMs: Number.isFinite(task.boundMs) ? task.boundMs : null,
-      buffered: task.waiting,
-      lag: processing.lagOf(task),
-      checkpoint: processing.committed(task),
+    tasks: processing.tasks.map(({ id, writer, boundMs, waiting, ...task }) => ({
+      task: writer,
+      ...id,
+      ...task,
+      boundMs: Number.isFinite(boundMs) ? boundMs : null,
+      buffered: waiting,
     })),
     waits: [...processing.waits()],
     connectors: [...connectors].map(([name, connector]) => {

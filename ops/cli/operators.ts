@@ -3,7 +3,7 @@ import { removeAdminAddress, writeAdminAddress } from '#ops/admin/address.ts';
 import { type StateReader, startAdmin } from '#ops/admin/server.ts';
 import { statusOf, watchRestores } from '#ops/admin/status.ts';
 import type { Clock } from '#pipeline/clock.ts';
-import { findStore, list, lookUp, type ViewedTask } from '#pipeline/runtime/state-view.ts';
+import { findStore, joinPages } from '#pipeline/runtime/state-view.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import { graph } from '#topology/graph.ts';
@@ -72,14 +72,8 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
   };
 }
 
-function readerOf({ processing }: Pipeline): StateReader {
-  const tasksOf = (subTopology: string): readonly ViewedTask[] =>
-    processing.tasks
-      .filter(({ id }) => id.subTopology === subTopology)
-      .map((task) => ({ task: task.writer, state: processing.stateOf(task) }));
-  return {
-    find: (name) => findStore(graph, name),
-    lookUp: (found, key) => lookUp(tasksOf(found.subTopology), found, key),
-    list: (found, range) => list(tasksOf(found.subTopology), found, range),
-  };
-}
+const readerOf = ({ processing }: Pipeline): StateReader => ({
+  find: (name) => findStore(graph, name),
+  lookUp: processing.lookUp,
+  list: async (found, range) => joinPages(await processing.pages(found, range), range),
+});

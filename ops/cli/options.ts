@@ -41,6 +41,12 @@ export const json = () => new Option('--json', 'print JSON for programs');
 /** For those who look for a fault. */
 export const verbose = () => new Option('--verbose', 'log more, and show where errors come from');
 
+/** How many cores the tasks may use. */
+export const threads = () =>
+  new Option('--threads <n>', 'threads that the tasks run in, for several cores; what comes out is the same')
+    .argParser(wholeNumber(1, 64))
+    .default(1);
+
 /** Where metrics, status and state are shown. */
 export const adminPort = () =>
   new Option('--admin-port <n>', 'port for metrics, status and state; 0: any')

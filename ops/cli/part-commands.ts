@@ -1,6 +1,6 @@
 /** The commands that run one part of a pipeline: `connect`, `process`, `deliver`. */
 import { type Command, Option } from 'commander';
-import { adminHost, adminPort, configFile, examples, shard, verbose, wholeNumber } from './options.ts';
+import { adminHost, adminPort, configFile, examples, shard, threads, verbose, wholeNumber } from './options.ts';
 import type { PartOptions } from './part.ts';
 import type { SettingSources } from './settings.ts';
 
@@ -9,6 +9,8 @@ interface Given {
   readonly dataDir: string;
   readonly adminHost: string;
   readonly adminPort: number;
+  /** Of `process` alone. */
+  readonly threads?: number;
   readonly verbose?: boolean;
 }
 
@@ -34,6 +36,7 @@ export function addPartCommands(
       await runPart({
         part,
         sharing,
+        threads: given.threads ?? 1,
         dataDir,
         adminHost,
         adminPort,
@@ -60,13 +63,15 @@ export function addPartCommands(
         new Option('--copies <n>', 'shards that run each task: with 2, killing one leaves no gap').argParser(
           wholeNumber(1, 100),
         ),
-      ),
+      )
+      .addOption(threads()),
   )
     .addHelpText(
       'after',
       examples([
         'process --data-dir /var/lib/baleen',
         'process --shard 1/3 --copies 2 --data-dir /var/lib/baleen-1',
+        'process --threads 4 --data-dir /var/lib/baleen',
       ]),
     )
     .action(

@@ -14,6 +14,8 @@ import { showWaits } from './wait-notices.ts';
 export interface PartOptions {
   readonly part: 'connect' | 'process' | 'deliver';
   readonly sharing: Sharing;
+  /** That the tasks run in. */
+  readonly threads: number;
   readonly dataDir: string;
   /** Address and port of the admin server; 0: any free port. */
   readonly adminHost: string;
@@ -58,7 +60,7 @@ interface Context extends Running {
 
 async function run(context: Context): Promise<void> {
   const { options, settings, services, dataDir, clock, display, log, stopping, opened } = context;
-  const { part, sharing } = options;
+  const { part, sharing, threads } = options;
   const metrics = createMetrics({ hasProcess: true });
   const operators = await openOperators({
     ...context,
@@ -76,6 +78,7 @@ async function run(context: Context): Promise<void> {
     registryUrl: services.registryUrl,
     dataDir,
     sharing,
+    threads,
     connectors: part === 'connect' ? settings.connectors : {},
     sinks: part === 'deliver' ? settings.sinks : {},
     log,

@@ -9,6 +9,7 @@ import {
   examples,
   json,
   speed,
+  threads,
   verbose,
   wholeNumber,
 } from './options.ts';
@@ -122,6 +123,7 @@ export function createProgram(options: {
     .addOption(
       new Option('--websocket-port <n>', 'port for live alerts; 0: any').argParser(wholeNumber(0, 65_535)),
     )
+    .addOption(threads())
     .addOption(adminPort())
     .addOption(adminHost())
     .addOption(new Option('--seed <n>', 'seed of the simulated world').argParser(wholeNumber(0)).default(1))
@@ -142,7 +144,7 @@ export function createProgram(options: {
         'up',
         'up --recordings ../shared/data --speed max --exit-when-done --report report.json',
         'up --seed 7 --world-blocks 100 --speed max --exit-when-done',
-        'up --config live.yaml --data-dir /var/lib/baleen --admin-port 9464',
+        'up --config live.yaml --data-dir /var/lib/baleen --admin-port 9464 --threads 2',
       ]),
     )
     .action(async (given) => {
@@ -159,6 +161,7 @@ export function createProgram(options: {
           fresh: given.fresh === true,
           services: given.services,
           websocketPort: port ?? null,
+          threads: given.threads,
           adminHost: given.adminHost,
           adminPort: given.adminPort,
           seed: given.seed,

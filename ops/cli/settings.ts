@@ -22,6 +22,8 @@ export interface UpOptions {
   readonly services: 'auto' | 'local' | 'docker';
   readonly sources: SettingSources;
   readonly websocketPort: number | null;
+  /** That the tasks run in. */
+  readonly threads: number;
   /** Address and port of the admin server; 0: any free port. */
   readonly adminHost: string;
   readonly adminPort: number;

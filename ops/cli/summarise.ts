@@ -13,8 +13,9 @@ export function summarise(pipeline: Pipeline, display: Display, clock: Clock, wa
   let lastFolded = 0;
   let lastMs = clock.nowMs();
   return clock.every(SUMMARY_MS, () => {
-    sayWaits(pipeline.processing.waits());
-    const folded = pipeline.processing.tasks.reduce((sum, task) => sum + task.step, 0);
+    const { tasks, waits } = pipeline.processing;
+    sayWaits(waits());
+    const folded = tasks.reduce((sum, { step }) => sum + step, 0);
     const nowMs = clock.nowMs();
     const recordsPerSecond =
       lastFolded === 0 ? 0 : ((folded - lastFolded) * 1000) / Math.max(1, nowMs - lastMs);
@@ -23,7 +24,7 @@ export function summarise(pipeline: Pipeline, display: Display, clock: Clock, wa
     const waiting = pipeline.connectors.get('evm')?.status().detail ?? '';
     display.summary({
       recordsPerSecond,
-      lag: pipeline.processing.lag(),
+      lag: tasks.reduce((sum, { lag }) => sum + lag, 0),
       alerts: watch.count(),
       waiting,
     });

@@ -81,6 +81,7 @@ async function run(context: Context): Promise<void> {
     dataDir,
     connectors: settings.connectors,
     sinks: settings.sinks,
+    threads: options.threads,
     log,
     clock,
     metrics,

@@ -77,6 +77,25 @@ export function shareTasks(
   return new Map(shares.map((share) => [share.member.id, share.tasks]));
 }
 
+/**
+ * Shares of the threads of a process, of the tasks that it has: one for each of `before`, which holds what they had (nothing at
+ * first). As with processes, a task stays where it is if that leaves room. Other processes, and how many threads those have,
+ * make no difference.
+ */
+export function dealTasks(
+  tasks: readonly TaskId[],
+  before: readonly (readonly TaskId[])[],
+): readonly (readonly TaskId[])[] {
+  const threads = before.map((share, index) => ({
+    // In the order of the numbers, however many there are.
+    id: String(index).padStart(6, '0'),
+    running: new Set(share.map(nameOf)),
+    stored: new Set<string>(),
+  }));
+  const shares = shareTasks(tasks, threads);
+  return threads.map(({ id }) => shares.get(id) ?? []);
+}
+
 const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 const compareRanks = (a: readonly number[], b: readonly number[]): number =>

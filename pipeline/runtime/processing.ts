@@ -72,9 +72,7 @@ export interface Processing {
   assign(wanted: readonly TaskId[]): Promise<void>;
   /** Everything in the topics is folded and what came of it is acknowledged. */
   isDrained(): Promise<boolean>;
-  /** Records in the input topics that are not folded yet, as far as was seen. */
-  lag(): number;
-  /** The same for one task. */
+  /** Records in the inputs of a task that it has not folded yet, as far as was seen. */
   lagOf(task: Task): number;
   /** Who waits for whom, for every task. */
   waits(): readonly TaskWait[];
@@ -281,7 +279,6 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     failed,
     ended,
     assign: assignment.assign,
-    lag: () => tasks.reduce((sum, task) => sum + inputs.lag(task), 0),
     lagOf: inputs.lag,
     waits: waits.list,
     committed: (task) => checkpoints.last(keptOf(task)),

@@ -115,14 +115,34 @@ export async function lookUp(
   return keys.filter(({ value, entries }) => value !== undefined || (entries?.length ?? 0) > 0);
 }
 
-/** Entries of all the tasks in order of their keys, from `from` on; at most `limit` keys. */
-export async function list(
+/** From which key on, and at most how many keys. */
+export interface ViewedFrom {
+  readonly from: string;
+  readonly limit: number;
+}
+
+/** What one task has of a range, one entry more than asked for when there is a next page. */
+export interface ViewedPage {
+  readonly task: string;
+  readonly checkpoint: ViewedCheckpoint;
+  readonly entries: readonly ViewedEntry[];
+}
+
+/** Entries of all the tasks in order of their keys. */
+export const list = async (
   tasks: readonly ViewedTask[],
   found: FoundStore,
-  { from, limit }: { readonly from: string; readonly limit: number },
-): Promise<ViewedRange> {
+  range: ViewedFrom,
+): Promise<ViewedRange> => joinPages(await pagesOf(tasks, found, range), range);
+
+/** The same by task, for those who join the tasks of several places. */
+export function pagesOf(
+  tasks: readonly ViewedTask[],
+  found: FoundStore,
+  { from, limit }: ViewedFrom,
+): Promise<readonly ViewedPage[]> {
   const prefix = prefixOf(found);
-  const pages = await Promise.all(
+  return Promise.all(
     tasks.map(({ task, state }) =>
       atOneCheckpoint(state, async (contents) => {
         const view = openView(found, state, contents);
@@ -135,6 +155,10 @@ export async function list(
       }),
     ),
   );
+}
+
+/** One range of the pages of all tasks. */
+export function joinPages(pages: readonly ViewedPage[], { limit }: Pick<ViewedFrom, 'limit'>): ViewedRange {
   const byKey = new Map<string, { key: string; value: Json; tasks: string[] }[]>();
   for (const { task, entries } of pages) {
     for (const { key, value } of entries) {

@@ -3,7 +3,7 @@ import type { GroupMember, Kafka, Membership } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import { type Member, shareTasks } from './assignment.ts';
 import type { TaskId } from './graph.ts';
-import type { Processing } from './processing.ts';
+import type { RunningTask, RunningTasks } from './running-tasks.ts';
 
 /** The least that Kafka allows by default: the tasks of a killed process stand still for so long. */
 const SESSION_TIMEOUT_MS = 6_000;
@@ -14,7 +14,9 @@ export interface TaskGroupOptions {
   /** Members must know the same tasks: the name tells versions apart. */
   readonly group: string;
   readonly tasks: readonly TaskId[];
-  readonly processing: Pick<Processing, 'tasks' | 'assign'>;
+  readonly processing: Pick<RunningTasks, 'assign'> & {
+    readonly tasks: readonly Pick<RunningTask, 'writer'>[];
+  };
   /** Names of tasks whose state rests here, also from earlier. */
   readonly stored: () => readonly string[];
 }
