@@ -6,6 +6,8 @@ import { folderOf, type Run, SharedProcess, type SharedRun, untilAllFolded } fro
 export interface Arrangement {
   readonly name: string;
   readonly sharings: readonly SharedRun['sharing'][];
+  /** Of each process; default 1. */
+  readonly threads?: number;
 }
 
 const shards = (of: number, copies: number): SharedRun['sharing'][] =>
@@ -19,12 +21,16 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
   { name: 'group of 1', sharings: group(1) },
   { name: 'group of 2', sharings: group(2) },
   { name: 'group of 3', sharings: group(3) },
+  { name: '2 threads', sharings: ['all'], threads: 2 },
+  { name: '2 shards, 2 threads', sharings: shards(2, 1), threads: 2 },
+  { name: 'group of 2, 2 threads', sharings: group(2), threads: 2 },
 ];
 
 /** What shows most in little time. */
 export const QUICK_ARRANGEMENTS: readonly Arrangement[] = [
   { name: '3 shards, 2 copies', sharings: shards(3, 2) },
   { name: 'group of 3', sharings: group(3) },
+  { name: 'group of 2, 2 threads', sharings: group(2), threads: 2 },
 ];
 
 /** Longer than the session of a member of the group: the others take its tasks over meanwhile. */
@@ -32,12 +38,13 @@ const ZOMBIE_MS = 9_000;
 
 /** Runs it to the end of what is there. `random`: with disturbances. Returns what was done to it. */
 export async function runArrangement(
-  { sharings }: Arrangement,
+  { sharings, threads = 1 }: Arrangement,
   base: Run,
   random: Random | null,
 ): Promise<string> {
   const processes = sharings.map(
-    (sharing, index) => new SharedProcess({ ...base, sharing, stateDir: folderOf(base.stateDir, index) }),
+    (sharing, index) =>
+      new SharedProcess({ ...base, sharing, threads, stateDir: folderOf(base.stateDir, index) }),
   );
   try {
     const what = random === null ? '' : await disturb(processes, random);

@@ -35,12 +35,13 @@ const BATCHES: readonly Partial<Limits>[] = [
 
 const HOPS: readonly HopMode[] = ['on', 'off', 'mixed'];
 
-const HELP = `Usage: determinism [--recordings DIR | --world-blocks N | --data-dir DIR] [--schedules N] [--seed S] [--quick]
+const HELP = `Usage: determinism [--recordings DIR | --world-blocks N | --data-dir DIR] [--schedules N] [--seed S] [--quick] [--only TEXT]
   --recordings DIR  fill a new data directory from these recordings first
   --world-blocks N  or from so much of the simulated world
   --data-dir DIR    or take what a pipeline has received
   --schedules N     runs that are killed (default 30), besides those shared by several processes
   --quick           only a few runs that are shared by several processes
+  --only TEXT       only runs whose name has this in it, such as threads
   --seed S          of the moments of the kills (default 1)`;
 
 async function main(): Promise<number> {
@@ -51,6 +52,7 @@ async function main(): Promise<number> {
       'world-blocks': { type: 'string' },
       quick: { type: 'boolean', default: false },
       schedules: { type: 'string', default: '30' },
+      only: { type: 'string', default: '' },
       seed: { type: 'string', default: '1' },
       child: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -76,6 +78,7 @@ async function main(): Promise<number> {
       schedules: Number(values.schedules),
       seed: Number(values.seed),
       isQuick: values.quick,
+      only: values.only,
     });
   } finally {
     await rm(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
@@ -98,8 +101,9 @@ async function compareAll(options: {
   schedules: number;
   seed: number;
   isQuick: boolean;
+  only: string;
 }): Promise<number> {
-  const { dataDir, work, schedules, seed, isQuick } = options;
+  const { dataDir, work, schedules, seed, isQuick, only } = options;
   const say = (text: string) => process.stdout.write(`${text}\n`);
   const services = await reachServices({
     dataDir,
@@ -129,6 +133,7 @@ async function compareAll(options: {
       disturb: (run: Run) => Promise<string>,
       isUnfinished = true,
     ) => {
+      if (!name.includes(only)) return;
       count += 1;
       const prefix = `determinism.${clock.nowMs().toString(36)}.`;
       const stateDir = join(work, `state-${count}`);

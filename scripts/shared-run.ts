@@ -3,17 +3,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openShadow } from '#ops/cli/shadow.ts';
+import { prepareShadow } from '#ops/cli/shadow.ts';
 import { systemClock } from '#pipeline/clock.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import { type Shard, tasksOfShard } from '#pipeline/runtime/assignment.ts';
+import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { HopMode } from '#pipeline/runtime/hop.ts';
 import type { Limits } from '#pipeline/runtime/limits.ts';
 import { joinTaskGroup } from '#pipeline/runtime/task-group.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
+import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { graph } from '#topology/graph.ts';
-import { openStateIn, storedIn } from '#topology/state-directory.ts';
+import { startTasks } from '#topology/start-tasks.ts';
+import { storedIn } from '#topology/state-directory.ts';
 
 /** How a process folds. */
 export interface Run {
@@ -29,6 +32,7 @@ export interface Run {
 /** How one of several processes does. */
 export interface SharedRun extends Run {
   readonly sharing: 'all' | 'group' | Shard;
+  readonly threads: number;
 }
 
 /** What a process says of itself, several times a second. */
@@ -131,21 +135,20 @@ async function fold(run: SharedRun): Promise<void> {
     log: silentLog,
     clock,
   });
-  const own = typeof sharing === 'object' ? new Set(tasksOfShard(graph.tasks(), sharing).map(nameOf)) : null;
-  const shadow = await openShadow({
-    kafka,
-    registryUrl: run.registryUrl,
-    prefix,
-    clock,
+  const prepared = await prepareShadow({ ...run, kafka, clock });
+  const processing = await startTasks({
+    ...prepared,
+    ...run,
+    ...{ kafka, clock },
+    brokers: brokers.split(','),
+    kafkaSecurity: null,
     log: silentLog,
-    openState: openStateIn(stateDir),
+    metrics: createMetrics(),
     instance: `${process.pid}-${clock.nowMs()}`,
-    hasChangelog: true,
-    limits: run.limits,
-    hop: run.hop,
-    owns: (task) => (own === null ? sharing === 'all' : own.has(nameOf(task))),
+    lagGroup: null,
+    stateDirectory: stateDir,
+    tasks: tasksAtFirst(sharing),
   });
-  const { processing } = shadow;
   const membership =
     sharing === 'group'
       ? joinTaskGroup({
@@ -166,8 +169,9 @@ async function fold(run: SharedRun): Promise<void> {
     process.exit(1);
   });
   while (!stopping.signal.aborted) {
-    const { isFolded } = await shadow.progress();
     const { tasks } = processing;
+    const isPast = tasks.every(({ boundMs }) => boundMs > prepared.untilMs);
+    const isFolded = isPast || (await processing.isDrained());
     const report: Report = {
       tasks: tasks.map(({ writer }) => writer),
       steps: tasks.reduce((sum, { step }) => sum + step, 0),
@@ -184,13 +188,10 @@ async function fold(run: SharedRun): Promise<void> {
   process.disconnect?.();
 }
 
-const nameOf = ({
-  subTopology,
-  partition,
-}: {
-  readonly subTopology: string;
-  readonly partition: number;
-}): string => writerName(subTopology, partition);
+const tasksAtFirst = (sharing: SharedRun['sharing']): readonly TaskId[] => {
+  if (sharing === 'group') return [];
+  return sharing === 'all' ? graph.tasks() : tasksOfShard(graph.tasks(), sharing);
+};
 
 /** State folder of a process of a run. */
 export const folderOf = (directory: string, index: number): string => join(directory, `process-${index}`);

@@ -21,6 +21,6 @@ test('write byte by byte what one process wrote, however they are disturbed', {
     output += bytes.toString();
   });
   const [code] = await once(child, 'close');
-  expect(output).toContain(`2 runs, all byte-identical (seed ${SEED})`);
+  expect(output).toContain(`3 runs, all byte-identical (seed ${SEED})`);
   expect(code).toBe(0);
 });

@@ -61,15 +61,20 @@ export async function startThreads(options: ThreadsOptions): Promise<RunningTask
     Promise.all(threads.map((thread) => thread.ask('metrics', null).catch(() => []))),
   );
 
-  const stop = async (): Promise<void> => {
-    const stopped = threads.map(async ({ number, ask, end }) => {
+  const stopAll = async (): Promise<void> => {
+    const ends = threads.map(async ({ number, ask, end }) => {
       await ask('stop', null).catch((error) =>
         log.warn('no last checkpoints of a thread', { thread: number, error: messageOf(error) }),
       );
       await end();
     });
-    await Promise.all(stopped);
+    await Promise.all(ends);
     stopIncluding();
+  };
+  let stopped: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopped ??= stopAll();
+    return stopped;
   };
 
   let assignments = 0;
@@ -127,7 +132,7 @@ export async function startThreads(options: ThreadsOptions): Promise<RunningTask
 const startOf = (options: ThreadsOptions, number: number, tasks: readonly TaskId[]): ThreadStart => {
   const { brokers, kafkaSecurity, registryUrl, topicNames, genesis, lagGroup, stateDirectory, limits, hop } =
     options;
-  const instance = `${options.instance}.${number}`;
+  const instance = `${options.instance}-t${number}`;
   return {
     ...{ brokers, kafkaSecurity, registryUrl, topicNames, genesis, lagGroup, stateDirectory, limits, hop },
     ...{ instance, tasks },
@@ -171,14 +176,14 @@ function startThread(
   let isEnding = false;
 
   const onGone = (cause: unknown): void => {
-    if (gone !== null || isEnding) return;
+    if (gone !== null) return;
     const names = (tasks.length > 0 ? tasks.map(({ writer }) => writer) : start.tasks.map(nameOf)).join(', ');
     gone = new PipelineError(
       'THREAD_FAILED',
       `thread ${number} (${names || 'no tasks'}) has died: ${messageOf(cause)}; start again: its tasks go on from their last checkpoints`,
       { facts: { thread: number }, cause },
     );
-    fail(gone);
+    if (!isEnding) fail(gone);
     for (const { reject } of asked.values()) reject(gone);
     asked.clear();
   };

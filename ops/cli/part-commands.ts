@@ -1,6 +1,15 @@
 /** The commands that run one part of a pipeline: `connect`, `process`, `deliver`. */
 import { type Command, Option } from 'commander';
-import { adminHost, adminPort, configFile, examples, shard, threads, verbose, wholeNumber } from './options.ts';
+import {
+  adminHost,
+  adminPort,
+  configFile,
+  examples,
+  shard,
+  threads,
+  verbose,
+  wholeNumber,
+} from './options.ts';
 import type { PartOptions } from './part.ts';
 import type { SettingSources } from './settings.ts';
 

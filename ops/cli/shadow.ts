@@ -2,15 +2,14 @@
 import type { Clock } from '#pipeline/clock.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { fingerprint } from '#pipeline/runtime/fingerprint.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { HopMode } from '#pipeline/runtime/hop.ts';
 import type { Limits } from '#pipeline/runtime/limits.ts';
 import type { OpenState } from '#pipeline/runtime/open-task.ts';
-import { openPlan } from '#pipeline/runtime/plan.ts';
+import { type Genesis, openPlan } from '#pipeline/runtime/plan.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import { readToEnd } from '#pipeline/runtime/read-topic.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
-import { openSerde } from '#pipeline/serde/serde.ts';
+import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { planTopic } from '#schemas/topics.ts';
@@ -57,23 +56,9 @@ export async function openShadow(options: {
   instance: string;
   hasChangelog: boolean;
   limits?: Partial<Limits>;
-  /** Which tasks run here at first; default all. */
-  owns?: (task: TaskId) => boolean;
   hop?: HopMode;
 }): Promise<Shadow> {
-  const { kafka, registryUrl, clock } = options;
-  const physicalName = shadowNames(options.prefix);
-  const admin = kafka.admin();
-  await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
-  const serde = await openSerde({ registryUrl, topics: allTopics });
-  const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
-  const plan = {
-    ...{ kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock },
-    // One version over the whole log, whatever was cut since.
-    fromGenesis: true,
-  };
-  const genesis = await openPlan(plan);
-  const { ends, untilMs } = await presentEnd(kafka);
+  const { genesis, serde, physicalName, ends, untilMs } = await prepareShadow(options);
   const processing = await startProcessing({
     ...options,
     graph,
@@ -90,10 +75,41 @@ export async function openShadow(options: {
     progress,
     finished: (onProgress) =>
       Promise.race([
-        untilFolded(progress, clock, onProgress),
+        untilFolded(progress, options.clock, onProgress),
         processing.failed.then((error) => Promise.reject(error)),
       ]),
   };
+}
+
+/** What a shadow begins with: its topics are there, and what it has to fold is known. */
+export interface PreparedShadow {
+  readonly genesis: Genesis;
+  readonly serde: Serde;
+  readonly physicalName: (topic: string) => string;
+  /** What is there: end of each raw and fact partition, and the greatest log time in them. */
+  readonly ends: ReadonlyMap<string, number>;
+  readonly untilMs: number;
+}
+
+export async function prepareShadow(options: {
+  kafka: Kafka;
+  registryUrl: string;
+  prefix: string;
+  clock: Clock;
+}): Promise<PreparedShadow> {
+  const { kafka, registryUrl, clock } = options;
+  const physicalName = shadowNames(options.prefix);
+  const admin = kafka.admin();
+  await ensureTopics(admin, physicalTopics(physicalName)).finally(() => admin.close());
+  const serde = await openSerde({ registryUrl, topics: allTopics });
+  const version = await fingerprint({ graph, folders: LOGIC_FOLDERS });
+  const plan = {
+    ...{ kafka, serde, graph, topic: planTopic, physicalName, fingerprint: version, clock },
+    // One version over the whole log, whatever was cut since.
+    fromGenesis: true,
+  };
+  const genesis = await openPlan(plan);
+  return { genesis, serde, physicalName, ...(await presentEnd(kafka)) };
 }
 
 /** Live streams against those of a shadow, up to the last raw record; and the shadow's topics away, unless they stay. */

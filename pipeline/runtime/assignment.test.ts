@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Member, shareTasks, tasksOfShard } from './assignment.ts';
+import { dealTasks, type Member, shareTasks, tasksOfShard } from './assignment.ts';
 import type { TaskId } from './graph.ts';
 
 const tasksOf = (sizes: readonly number[]): readonly TaskId[] =>
@@ -97,5 +97,41 @@ describe('members of a group', () => {
     ]);
     expect(names(shares.get('c'))).toEqual(['s0-2']);
     expect(names(shares.get('d'))).toEqual([]);
+  });
+});
+
+describe('threads of a process', () => {
+  const nothing = (threads: number): readonly (readonly TaskId[])[] =>
+    Array.from({ length: threads }, () => []);
+
+  test('run every task once, spread evenly, and in each sub-topology too', () => {
+    fc.assert(
+      fc.property(sizesAtMost(12), fc.integer({ min: 1, max: 12 }), (sizes, threads) => {
+        const tasks = tasksOf(sizes);
+        const shares = dealTasks(tasks, nothing(threads));
+        expect(shares.flat().map(nameOf).sort()).toEqual(names(tasks).sort());
+        expect(spreadOf(shares.map(({ length }) => length))).toBeLessThanOrEqual(1);
+        for (const [index, size] of sizes.entries())
+          for (const share of shares)
+            expect(share.filter(({ subTopology }) => subTopology === `s${index}`).length).toBeLessThanOrEqual(
+              Math.ceil(size / threads),
+            );
+      }),
+    );
+  });
+
+  test('are dealt what their process has, whatever the others have', () => {
+    const own = tasksOfShard(tasksOf([4, 4]), { number: 1, of: 2, copies: 1 });
+    expect(dealTasks(own, nothing(2)).map(names)).toEqual([
+      ['s0-0', 's1-0'],
+      ['s0-2', 's1-2'],
+    ]);
+  });
+
+  test('keep their tasks when more come', () => {
+    const before = dealTasks(tasksOf([2]), nothing(2));
+    const after = dealTasks(tasksOf([4]), before);
+    for (const [index, share] of before.entries())
+      expect(names(after[index])).toEqual(expect.arrayContaining(names(share)));
   });
 });

@@ -95,4 +95,44 @@ describe('metrics', () => {
     expect(await createMetrics({ hasProcess: true }).render()).toContain('process_resident_memory_bytes');
     expect(await createMetrics().render()).not.toContain('process_resident_memory_bytes');
   });
+
+  test('of several threads are one: the same labels are added, others stand beside them', async () => {
+    const [here, there] = [createMetrics({ hasProcess: true }), createMetrics()];
+    const stop = here.include(async () => [await there.samples()]);
+    here.add('commits_total', { subtopology: 'detect' });
+    there.add('commits_total', { subtopology: 'detect' }, 2);
+    there.add('commits_total', { subtopology: 'enrich' }, 5);
+    for (const [metrics, seconds] of [
+      [here, 0.004],
+      [there, 0.4],
+      [there, 0.004],
+    ] as const)
+      metrics.observe('commit_latency_seconds', { subtopology: 'detect', stage: 'local' }, seconds);
+    for (const [metrics, task, lag] of [
+      [here, 'detect-0', 3],
+      [there, 'detect-1', 4],
+    ] as const)
+      metrics.sample((set) => {
+        set('lag_records', { subtopology: 'detect' }, lag);
+        set('state_bytes', { task }, 10 * lag);
+      });
+    const text = await here.render();
+    for (const line of [
+      'baleen_commits_total{subtopology="detect"} 3',
+      'baleen_commits_total{subtopology="enrich"} 5',
+      'baleen_commit_latency_seconds_bucket{le="0.005",subtopology="detect",stage="local"} 2',
+      'baleen_commit_latency_seconds_bucket{le="+Inf",subtopology="detect",stage="local"} 3',
+      'baleen_commit_latency_seconds_count{subtopology="detect",stage="local"} 3',
+      'baleen_lag_records{subtopology="detect"} 7',
+      'baleen_state_bytes{task="detect-0"} 30',
+      'baleen_state_bytes{task="detect-1"} 40',
+    ])
+      expect(text.split('\n')).toContain(line);
+    expect(text.match(/^process_start_time_seconds /gm)).toHaveLength(1);
+    expect(await here.total('commits_total')).toBe(8);
+    expect(await here.total('commits_total', { subtopology: 'detect' })).toBe(3);
+    stop();
+    expect(await here.total('commits_total')).toBe(1);
+    expect(await here.render()).toContain('baleen_lag_records{subtopology="detect"} 3\n');
+  });
 });
