@@ -1,5 +1,5 @@
 /** `baleen up --threads 2`, as its user and operator see it. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,14 @@ const environment = { ...process.env };
 for (const name of ['KAFKA_BROKERS', 'REGISTRY_URL', 'DATABASE_URL']) delete environment[name];
 
 const folders: string[] = [];
+const children: ChildProcess[] = [];
 afterAll(async () => {
+  for (const child of children) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const closed = once(child, 'close');
+    child.kill('SIGTERM');
+    await closed;
+  }
   for (const folder of folders)
     await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
 });
@@ -32,6 +39,7 @@ test('one status, one page of metrics and one look into the stores, and SIGTERM 
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment,
   });
+  children.push(child);
   let [output, errors] = ['', ''];
   child.stdout.on('data', (bytes: Buffer) => {
     output += bytes.toString();
@@ -54,7 +62,7 @@ test('one status, one page of metrics and one look into the stores, and SIGTERM 
       expect(steps).toBeGreaterThan(1_000);
       const page = await (await ask('/metrics')).text();
       expect(totalOf(page, 'baleen_process_records_total')).toBe(steps);
-      expect(page.match(/^baleen_gaps_total /gm)).toHaveLength(1);
+      expect(page.match(/^# TYPE baleen_gaps_total /gm)).toHaveLength(1);
     },
     { timeout: 90_000, interval: 500 },
   );
