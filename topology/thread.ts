@@ -26,6 +26,8 @@ import {
 } from './thread-messages.ts';
 
 const STATUS_MS = 200;
+/** Warnings of Node about things that are known and meant so; as in the main thread. */
+const QUIET_WARNINGS = ['TimeoutNegativeWarning', 'ExperimentalWarning'];
 
 if (parentPort === null) throw new PipelineError('INVARIANT_BROKEN', 'thread.ts is started by threads.ts');
 const port = parentPort;
@@ -47,6 +49,10 @@ const logOf = (component: string | null): Log => {
       });
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), for: logOf };
 };
+
+process.removeAllListeners('warning').on('warning', (warning) => {
+  if (!QUIET_WARNINGS.includes(warning.name)) logOf(null).warn('Node warns', { error: warning });
+});
 
 interface Opened {
   readonly running: RunningTasks;

@@ -27,8 +27,6 @@ export interface ThreadsOptions extends ThreadStart {
 }
 
 const ENTRY = new URL('./thread.ts', import.meta.url);
-/** Known, and meant so; as in the main thread. */
-const QUIET_WARNINGS = ['TimeoutNegativeWarning', 'ExperimentalWarning'];
 
 /**
  * Deals the tasks to the threads and resolves when all run. Threads share nothing: a record goes from one to another through
@@ -166,7 +164,6 @@ function startThread(
   const worker = new Worker(options.entry ?? ENTRY, {
     name: `tasks ${number}`,
     workerData: start,
-    execArgv: [...process.execArgv, ...QUIET_WARNINGS.map((warning) => `--disable-warning=${warning}`)],
   });
   const { promise: ready, resolve: settleReady } = Promise.withResolvers<void>();
   const asked = new Map<number, PromiseWithResolvers<unknown>>();

@@ -25,6 +25,7 @@ const HELP = `Usage: bench:pipeline [full|steady|idle] [options]
   --minutes N        how long is measured (default 1)
   --warmup N         seconds before that (default 20)
   --speed N          pace of the simulated chain (default 10: a block in 1.2 s, so that there are alerts to measure)
+  --threads N        threads that the tasks run in (default 1: all in the main one)
   --profile DIR      write CPU profiles there
   --json             one object for each scenario
 An event is a trade or a transfer that a connector received. The simulated world runs in the process that is measured.
@@ -50,6 +51,7 @@ async function main(clock: Clock): Promise<number> {
       minutes: { type: 'string', default: '1' },
       warmup: { type: 'string', default: '20' },
       speed: { type: 'string', default: '10' },
+      threads: { type: 'string', default: '1' },
       profile: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -64,7 +66,8 @@ async function main(clock: Clock): Promise<number> {
     const rate = Number(values.rate ?? RATES[name]);
     const flags =
       values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values.profile)}`];
-    const measured = await withPipeline(clock, flags, worldOf(name, rate, Number(values.speed)), (one) =>
+    const given = ['--threads', values.threads, ...worldOf(name, rate, Number(values.speed))];
+    const measured = await withPipeline(clock, flags, given, (one) =>
       measure({
         ...one,
         clock,
