@@ -9,7 +9,7 @@ import { isPipelineError } from '#pipeline/errors.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { startConnecting } from '#pipeline/runtime/connecting.ts';
-import { openPlan } from '#pipeline/runtime/plan.ts';
+import { appendDecision, openPlan } from '#pipeline/runtime/plan.ts';
 import type { RunningTasks } from '#pipeline/runtime/running-tasks.ts';
 import { findStore } from '#pipeline/runtime/state-view.ts';
 import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
@@ -44,7 +44,7 @@ describe.skipIf(process.env['KAFKA_BROKERS'] === undefined)(
       await rm(stateDirectory, { recursive: true, force: true });
     });
 
-    test('fold everything, name the thread that dies, and go on from there in another number of threads', async () => {
+    test('fold everything, name the thread that dies, and go on from there in another number of threads, to the end of the version', async () => {
       const prefix = `threads-${performance.now().toString(36).replace('.', '')}.`;
       const physicalName = (topic: string): string => prefix + topic;
       const admin = kafka.admin();
@@ -105,6 +105,19 @@ describe.skipIf(process.env['KAFKA_BROKERS'] === undefined)(
         await running.stop();
         expect(await Promise.race([running.failed, null])).toBeNull();
       }
+
+      // The end of a version is that of all threads.
+      const last = await start(2);
+      const cut = {
+        kind: 'cut',
+        epoch: 2,
+        fingerprint: 'next',
+        startOffsets: {},
+        atMs: clock.nowMs(),
+      } as const;
+      await appendDecision(plan, { ...cut, note: null, description: null, dropped: [] });
+      expect(await last.running.ended).toBe(2);
+      await last.running.stop();
     });
   },
 );
