@@ -1,5 +1,27 @@
 import { NAMESPACE, nullable, timestampMs, type ValueOf } from './avro.ts';
 
+/** A record or timer that kills the process that folds it, and is passed over. */
+const skippedStep = {
+  type: 'record',
+  name: 'SkippedStep',
+  fields: [
+    { name: 'writer', type: 'string', doc: 'task that passes over it, such as detect-2' },
+    {
+      name: 'processor',
+      type: 'string',
+      doc: 'that does not handle it; empty: its bytes are not read at all',
+    },
+    {
+      name: 'place',
+      type: 'string',
+      doc: 'topic/partition/offset, topic/partition/writer:sequence, or processor/timer/key@due',
+    },
+    { name: 'step', type: 'long', doc: 'records and timers that the task had folded before it' },
+    { name: 'logTimeMs', type: timestampMs, doc: 'of the step' },
+    { name: 'digest', type: 'string', doc: 'of its log time, key and value; 8 hex digits' },
+  ],
+} as const;
+
 /**
  * A decision that is not in the data (engine rules, section 2). Value of `plan`. Fields are only ever added, with a
  * default: every version must read what the versions before it decided.
@@ -11,7 +33,12 @@ export const plan = {
   fields: [
     {
       name: 'kind',
-      type: { type: 'enum', name: 'PlanKind', symbols: ['genesis', 'unknown', 'cut'], default: 'unknown' },
+      type: {
+        type: 'enum',
+        name: 'PlanKind',
+        symbols: ['genesis', 'unknown', 'cut', 'skip'],
+        default: 'unknown',
+      },
     },
     { name: 'epoch', type: 'int', doc: 'of the version that begins here' },
     {
@@ -38,6 +65,7 @@ export const plan = {
       doc: '<processor>.<store> whose state ends here',
       default: [],
     },
+    { name: 'skip', type: nullable(skippedStep), doc: 'kind skip alone', default: null },
   ],
 } as const;
 

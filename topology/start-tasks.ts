@@ -7,7 +7,7 @@ import { type RunningTasks, runningIn } from '#pipeline/runtime/running-tasks.ts
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import { allTopics, graph } from './graph.ts';
-import { openStateIn } from './state-directory.ts';
+import { notesIn, openStateIn } from './state-directory.ts';
 import { startThreads, type ThreadsOptions } from './threads.ts';
 
 export interface TasksOptions extends Omit<ThreadsOptions, 'topicNames' | 'metrics'> {
@@ -36,6 +36,7 @@ export async function startTasks(options: TasksOptions): Promise<RunningTasks> {
     graph,
     owns: ({ subTopology, partition }) => own.has(writerName(subTopology, partition)),
     openState: openStateIn(options.stateDirectory),
+    notes: notesIn(options.stateDirectory, options.log),
   });
   return runningIn(processing);
 }

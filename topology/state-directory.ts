@@ -2,15 +2,19 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Notes, openNotes } from '#pipeline/poison/notes.ts';
 import type { OpenState } from '#pipeline/runtime/open-task.ts';
 import type { FoundGenesis } from '#pipeline/runtime/plan.ts';
 import { stateFolder } from '#pipeline/runtime/processing.ts';
 import { openLevelBackend, putAside } from '#pipeline/state/level.ts';
+import type { Log } from '#pipeline/telemetry/log.ts';
 
 export const stateDirectory = (dataDir: string): string => join(dataDir, 'state');
 
 /** Names the beginning that the state is of. */
 const GENESIS_FILE = 'genesis';
+/** No task has such a name: theirs end in a number. */
+const NOTES_FOLDER = 'notes';
 
 /**
  * Forgets what rests there of another beginning: of topics that were deleted, or of another Kafka. Local state counts only
@@ -37,6 +41,14 @@ export const openStateIn =
     return openLevelBackend(folder);
   };
 
+/** Notes of the process that runs on this directory: they go with the state when that is forgotten. */
+export const notesIn = (directory: string, log: Log): Notes =>
+  openNotes(join(directory, NOTES_FOLDER), (error) =>
+    log.warn('a note for the next start cannot be written; is the disk full?', { error }),
+  );
+
 /** Names of the tasks that have a folder, from now or from earlier. */
 export const storedIn = (directory: string): readonly string[] =>
-  existsSync(directory) ? readdirSync(directory).filter((name) => name !== GENESIS_FILE) : [];
+  existsSync(directory)
+    ? readdirSync(directory).filter((name) => name !== GENESIS_FILE && name !== NOTES_FOLDER)
+    : [];

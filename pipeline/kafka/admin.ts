@@ -64,8 +64,8 @@ export function createAdmin(options: { cluster: Cluster; clock: Clock; client: K
   };
 
   /** Right after creation leaders come and go: done when all partitions of the topic give their offsets. */
-  const untilReady = (topic: string): Promise<readonly OffsetRange[]> =>
-    patiently(() => cluster.offsets(topic));
+  const untilReady = (topic: string, sinceMs?: number): Promise<readonly OffsetRange[]> =>
+    patiently(() => cluster.offsets(topic, sinceMs));
 
   const create = async (specs: readonly TopicSpec[]): Promise<void> =>
     withAdmin('creation of topics', async (admin) => {

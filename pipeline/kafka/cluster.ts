@@ -22,8 +22,8 @@ export interface Cluster {
   topics(): Promise<ReadonlyMap<string, number>>;
   /** Number of live nodes. */
   brokerCount(): Promise<number>;
-  /** Start and end of every partition. Rejects with KAFKA_UNAVAILABLE while one of them does not answer. */
-  offsets(topic: string): Promise<readonly OffsetRange[]>;
+  /** As `Admin.offsets`. Rejects with KAFKA_UNAVAILABLE while one of the partitions does not answer. */
+  offsets(topic: string, sinceMs?: number): Promise<readonly OffsetRange[]>;
   /** A link of the caller's own, for long polls or batches. */
   connect(node: number, signal: AbortSignal, requestTimeoutMs?: number): Promise<Link>;
   /** A small question to a node (null: to any), over the shared link. Rejects with KAFKA_UNAVAILABLE. */
@@ -161,7 +161,7 @@ export function createCluster(settings: LinkSettings, brokers: readonly string[]
   const leader = (topic: string, partition: number): number | null =>
     leaders.get(topic)?.get(partition) ?? null;
 
-  const edge = async (topic: string, at: 'start' | 'end'): Promise<ReadonlyMap<number, number>> => {
+  const edge = async (topic: string, at: 'start' | 'end' | number): Promise<ReadonlyMap<number, number>> => {
     const partitions = [...(leaders.get(topic)?.keys() ?? [])];
     const byNode = Map.groupBy(partitions, (partition) => leader(topic, partition));
     const found = await Promise.all(
@@ -192,12 +192,15 @@ export function createCluster(settings: LinkSettings, brokers: readonly string[]
       return new Map(own.map(({ name, leaders: partitions }) => [name, partitions.size]));
     },
     brokerCount: async () => (await reload()).nodes.size,
-    offsets: async (topic) => {
+    offsets: async (topic, sinceMs) => {
       wanted.add(topic);
       await reload();
-      const [start, end] = await Promise.all([edge(topic, 'start'), edge(topic, 'end')]);
-      return [...start]
-        .map(([partition, first]) => ({ partition, start: first, end: end.get(partition) ?? first }))
+      const [start, end] = await Promise.all([edge(topic, sinceMs ?? 'start'), edge(topic, 'end')]);
+      return [...end]
+        .map(([partition, last]) => {
+          const first = start.get(partition) ?? -1;
+          return { partition, start: first === -1 ? last : first, end: last };
+        })
         .sort((a, b) => a.partition - b.partition);
     },
     connect: (node, signal, requestTimeoutMs = DATA_TIMEOUT_MS) =>

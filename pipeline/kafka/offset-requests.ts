@@ -15,7 +15,12 @@ export interface OffsetAnswer {
   readonly offset: number;
 }
 
-export function listOffsetsBody(topic: string, partitions: readonly number[], at: 'start' | 'end'): Buffer {
+/** `at` a number: the first record of at least this timestamp, epoch ms; the answer is -1 where there is none. */
+export function listOffsetsBody(
+  topic: string,
+  partitions: readonly number[],
+  at: 'start' | 'end' | number,
+): Buffer {
   const writer = createWriter();
   writer.int32(-1); // replica id: a client
   writer.int8(0);
@@ -24,7 +29,7 @@ export function listOffsetsBody(topic: string, partitions: readonly number[], at
   writer.int32(partitions.length);
   for (const partition of partitions) {
     writer.int32(partition);
-    writer.int64(OFFSET_TIMES[at]);
+    writer.int64(typeof at === 'number' ? at : OFFSET_TIMES[at]);
   }
   return writer.take();
 }

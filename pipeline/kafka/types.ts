@@ -98,7 +98,11 @@ export interface Admin {
   topics(): Promise<ReadonlyMap<string, number>>;
   /** Effective settings of a topic. */
   settings(topics: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
-  offsets(topic: string): Promise<readonly OffsetRange[]>;
+  /**
+   * Start and end of every partition. `sinceMs`: the start is the first record that has at least this timestamp, and the end
+   * where there is none; records of earlier timestamps may lie behind it.
+   */
+  offsets(topic: string, sinceMs?: number): Promise<readonly OffsetRange[]>;
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** Deletes the records of a partition before `offset`. */
   deleteRecords(topic: string, partition: number, offset: number): Promise<void>;

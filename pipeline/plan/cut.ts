@@ -69,6 +69,7 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
     note,
     description: JSON.stringify(description),
     dropped: [...droppedStores(before, description)],
+    skip: null,
   });
   const decided = versionsOf(await readDecisions(options)).find(({ epoch }) => epoch === present.epoch + 1);
   if (decided?.fingerprint !== fingerprint)

@@ -20,6 +20,7 @@ const decision = (kind: Plan['kind'], epoch: number, more: Partial<Plan> = {}): 
   note: null,
   description: null,
   dropped: [],
+  skip: null,
   ...more,
 });
 const placed = (decisions: readonly Plan[]) =>

@@ -30,6 +30,8 @@ export interface CheckpointContents {
   readonly destinations: Readonly<Record<string, Readonly<Destination>>>;
   /** Processor -> greatest event time seen. */
   readonly streamTimes: Readonly<Record<string, number>>;
+  /** What was passed over because the plan says so, by `skipName`; absent: nothing. */
+  readonly skipped?: readonly string[];
 }
 
 /** What has to be waited for before the next line may run. */

@@ -6,6 +6,7 @@
  * of the same task that read it.
  */
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
+import type { Gate } from '#pipeline/poison/gate.ts';
 import type { InputDeclaration, OnError } from '#pipeline/processor.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { TaskState } from '#pipeline/state/task-state.ts';
@@ -37,6 +38,10 @@ export class FoldFailure extends Error {
   }
 }
 
+/** The same in every copy and replay. */
+const ENDS_THE_PROCESS =
+  'expected to be folded, found that each process that folds it ends; the plan passes over it: baleen plan';
+
 interface Step {
   readonly runtime: ProcessorRuntime;
   readonly input: InputDeclaration;
@@ -60,8 +65,9 @@ export function createFold(options: {
   metrics: Metrics;
   /** Of an earlier checkpoint. */
   streamTimes: Readonly<Record<string, number>>;
+  gate: Gate;
 }): Fold {
-  const { task, node, dlqTopic, serde, state, outputs, metrics } = options;
+  const { task, node, dlqTopic, serde, state, outputs, metrics, gate } = options;
   const runtimes = new Map<string, ProcessorRuntime>();
   const stepsOf = new Map<string, Step[]>();
   for (const definition of node.processors) {
@@ -97,6 +103,20 @@ export function createFold(options: {
         ['code', Buffer.from(letter.code)],
       ],
     });
+  };
+
+  /** True: the plan passes over it, so it is put aside. `processor` empty: as a whole, before it is read. */
+  const isPassedOver = (
+    processor: string,
+    origin: string,
+    { place, logTimeMs, key, value }: Omit<FoldInput, 'topic'>,
+  ): boolean => {
+    if (!gate.enter(processor, place, logTimeMs, key, value)) return false;
+    metrics.add('skips_total', { subtopology: node.name });
+    const component = processor === '' ? node.name : processor;
+    const letter = { place, component, code: 'POISON_SKIPPED', reason: ENDS_THE_PROCESS };
+    putAside({ ...letter, key: key?.toString() ?? '', body: Buffer.from(value ?? '') }, origin, logTimeMs);
+    return true;
   };
 
   /** What the declaration says for a failure of `kind`; returns when the record is put aside. */
@@ -150,8 +170,11 @@ export function createFold(options: {
   const fire = (runtime: ProcessorRuntime, timer: DueTimer, logTimeMs: number): void => {
     const { definition, instances, context } = runtime;
     const { store, key, atMs } = timer;
+    const place = `${definition.name}/${store}/${key}@${atMs}`;
+    const input = { key: Buffer.from(key), value: null, logTimeMs, place };
+    if (gate.isActive && isPassedOver(definition.name, definition.name, input)) return;
     const mark = state.mark();
-    runtime.begin(`${definition.name}/${store}/${key}@${atMs}`, logTimeMs, null, key);
+    runtime.begin(place, logTimeMs, null, key);
     try {
       const instance = instances.get(store);
       if (instance?.fired !== undefined) instance.fired(timer);
@@ -159,7 +182,6 @@ export function createFold(options: {
     } catch (error) {
       state.rollback(mark);
       const kind = runtime.hasFailedOutput ? 'output' : 'logic';
-      const input = { key: Buffer.from(key), value: null, logTimeMs, place: runtime.place };
       fail(error, kind, [{ runtime } as Step], {
         ...input,
         origin: definition.name,
@@ -189,13 +211,19 @@ export function createFold(options: {
   const process = (step: Step, input: FoldInput, key: string, value: unknown): void => {
     const { runtime, input: declared } = step;
     const { logTimeMs, place } = input;
+    const { name } = runtime.definition;
+    if (gate.isActive && isPassedOver(name, input.topic.name, input)) return;
     let mark = state.mark();
     runtime.begin(place, logTimeMs, input.key, key);
     try {
       const eventTimeMs = eventTimeOf(declared, value, logTimeMs);
       if (declared.mode === 'keyed') {
         checkAhead(declared, eventTimeMs, logTimeMs);
-        if (advance(runtime, eventTimeMs, logTimeMs)) runtime.begin(place, logTimeMs, input.key, key);
+        if (advance(runtime, eventTimeMs, logTimeMs)) {
+          runtime.begin(place, logTimeMs, input.key, key);
+          // Timers may have fired, and were marked.
+          if (gate.isActive) gate.enter(name, place, logTimeMs, input.key, input.value);
+        }
         mark = state.mark();
       }
       const record = { key, value, logTimeMs, eventTimeMs, place };
@@ -205,7 +233,7 @@ export function createFold(options: {
       if (error instanceof FoldFailure) throw error;
       state.rollback(mark);
       const kind = runtime.hasFailedOutput ? 'output' : 'logic';
-      fail(error, kind, [step], { ...input, origin: input.topic.name, component: runtime.definition.name });
+      fail(error, kind, [step], { ...input, origin: input.topic.name, component: name });
       return;
     }
     forward(runtime, input.topic.name, key, logTimeMs);
@@ -214,7 +242,7 @@ export function createFold(options: {
   return {
     record: (input) => {
       const steps = stepsOf.get(input.topic.name);
-      if (steps === undefined) return;
+      if (steps === undefined || (gate.isActive && isPassedOver('', input.topic.name, input))) return;
       let value: unknown = null;
       if (input.value !== null) {
         try {

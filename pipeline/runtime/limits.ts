@@ -15,6 +15,8 @@ export interface Limits {
    * repeat them. Others do, so that without a cut none are needed.
    */
   readonly recentTicks: number;
+  /** How long a task at least is searched for a record that ends the process; nothing of it is seen while none does. */
+  readonly searchMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -24,4 +26,5 @@ export const DEFAULT_LIMITS: Limits = {
   changelogRecordBytes: 256 * 1024,
   recentValues: 20_000,
   recentTicks: 100,
+  searchMs: 60_000,
 };

@@ -104,7 +104,15 @@ async function openOver(
     return standing;
   }
   if (saved !== null) await crossCuts(backend, genesis, saved.epoch, genesis.epoch);
-  const task = createTask({ ...options, id, node, producer, backend, maxRecordBytes: MAX_RECORD_BYTES });
+  const task = createTask({
+    ...options,
+    id,
+    node,
+    producer,
+    backend,
+    skips: genesis.skips ?? [],
+    maxRecordBytes: MAX_RECORD_BYTES,
+  });
   await loadState(task.state, backend);
   return {
     task,

@@ -5,6 +5,7 @@ import type { Kafka } from '#pipeline/kafka/types.ts';
 import { encodeDecision, readDecisions } from '#pipeline/plan/decisions.ts';
 import type { Description } from '#pipeline/plan/description.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
+import { type Skip, skipsOf } from '#pipeline/poison/skips.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { Plan } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
@@ -18,6 +19,8 @@ export interface Genesis {
   readonly startOffsets: ReadonlyMap<string, number>;
   /** All versions of the plan; absent: this one alone, from the first record on. */
   readonly versions?: readonly Version[];
+  /** What the plan passes over; absent: nothing that was known at the start. */
+  readonly skips?: readonly Skip[];
 }
 
 export interface PlanOptions {
@@ -49,11 +52,12 @@ export interface FoundGenesis extends Genesis {
  */
 export async function openPlan(options: PlanOptions): Promise<FoundGenesis> {
   const { topic, fingerprint } = options;
-  let versions = versionsOf(await readDecisions(options));
-  if (versions.length === 0) {
+  let decisions = await readDecisions(options);
+  if (versionsOf(decisions).length === 0) {
     await writeGenesis(options);
-    versions = versionsOf(await readDecisions(options));
+    decisions = await readDecisions(options);
   }
+  const versions = versionsOf(decisions);
   const [first] = versions;
   const present = versions.at(-1);
   if (first === undefined || present === undefined)
@@ -70,7 +74,8 @@ export async function openPlan(options: PlanOptions): Promise<FoundGenesis> {
   }
   const { epoch } = own;
   const name = `${first.fingerprint} ${first.atMs}`;
-  const base = { name, fingerprint, epoch, startOffsets: first.startOffsets };
+  const skips = skipsOf(decisions);
+  const base = { name, fingerprint, epoch, startOffsets: first.startOffsets, skips };
   return options.fromGenesis === true ? base : { ...base, versions };
 }
 
@@ -102,6 +107,7 @@ async function writeGenesis(options: PlanOptions): Promise<void> {
     note: null,
     description: description === undefined ? null : JSON.stringify(description),
     dropped: [],
+    skip: null,
   });
 }
 

@@ -4,6 +4,8 @@ import type { Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import type { Notes } from '#pipeline/poison/notes.ts';
+import { watchPoison } from '#pipeline/poison/watch.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
@@ -49,6 +51,8 @@ export interface ProcessingOptions {
   readonly hop?: HopMode;
   /** How work is cut into pieces; default `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
+  /** Through them a record that kills the process is found at the next start; default none: nothing is searched for. */
+  readonly notes?: Notes | null;
   readonly onRestore?: (task: TaskId, progress: TaskRestore) => void;
   /** Gives up waiting for the version before, at the start. */
   readonly signal?: AbortSignal;
@@ -88,6 +92,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const { kafka, graph, genesis, clock, log, metrics, physicalName, signal } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const tickIntervalMs = options.tickIntervalMs ?? 20;
+  const { notes = null } = options;
+  const poison = watchPoison({ ...options, notes, searchMs: limits.searchMs });
   const producer = kafka.producer();
   const tickProducer = kafka.producer();
   const hopMode = options.hop ?? 'on';
@@ -162,7 +168,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     clock,
     guard,
     turnRecords: limits.turnRecords,
-    isHeardElsewhere: () => !isAlone,
+    isHeardElsewhere: () => !isAlone || poison.isSearching,
     isReady: () => kept.every(({ backend }) => backend.isReady !== false),
     onTurn: () => {
       inputs.balance(fetcher);
@@ -177,6 +183,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     limits,
     fail,
     afterRound: () => {
+      for (const { task } of poison.checked(kept)) hop.connect(task.doors);
       // What is on its way here would be cut off.
       if (!assignment.isSettled || !kept.every(isAtCut)) return;
       if (kept.length + assignment.over > 0) settleEnded(genesis.epoch + 1);
@@ -186,6 +193,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const stopMeasuring = measureTasks({ kept, inputs, waits, metrics, clock });
 
   let openings = 0;
+  let isStarted = false;
   let isReadingControl = false;
   const readControl = async (): Promise<void> => {
     if (isReadingControl) return;
@@ -208,16 +216,18 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     log,
     fail,
     prepare: readControl,
-    open: (id) => {
+    open: async (id) => {
       openings += 1;
       // Its changelog groups are numbered anew, so they need a name of their own.
       const instance = `${options.instance}-${openings}`;
-      return openTask({ ...options, limits, instance, hop }, id, producer);
+      const opened = await openTask({ ...options, limits, instance, hop }, id, producer);
+      return poison.admit(opened, isStarted);
     },
     enter: (one) => {
       kept.push(one);
       tasks.push(one.task);
-      hop.connect(one.task.doors);
+      // What is searched for is found in Kafka, where its place lasts.
+      if (!poison.isSearched(one)) hop.connect(one.task.doors);
       tasks.sort((a, b) => placeOf(a) - placeOf(b));
       for (const { physical, partition, offset } of inputs.add(one.task))
         fetcher.add(physical, partition, offset);
@@ -234,6 +244,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
         ticker.remove(physical, partition);
       }
       await checkpoints.leave(one);
+      poison.ended([one]);
       kept.splice(kept.indexOf(one), 1);
       await one.backend.close();
     },
@@ -258,6 +269,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     await checkpoints
       .stop(wasRunning)
       .catch((error) => log.warn('no last checkpoint', { error: messageOf(error) }));
+    poison.ended(kept);
     await Promise.all([producer.close(), tickProducer.close()]);
     await Promise.all(kept.map(({ backend }) => backend.close()));
   };
@@ -267,6 +279,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     await assignment.assign(graph.tasks().filter(options.owns ?? (() => true)));
     signal?.removeEventListener('abort', assignment.stop);
     signal?.throwIfAborted();
+    isStarted = true;
   } catch (error) {
     // Another start may follow in this process: a folder that stays open would be locked.
     isRunning = false;

@@ -18,6 +18,14 @@ export async function* readToEnd(kafka: Kafka, topic: string): AsyncGenerator<Pl
   yield* readRanges(kafka, topic, await rangesOf(kafka, topic));
 }
 
+/**
+ * All records of at least this timestamp, epoch ms, and some of earlier ones between them, up to the present end: what is
+ * caused at a log time lies behind the first record of that time, whoever wrote it and however often.
+ */
+export async function* readSince(kafka: Kafka, topic: string, sinceMs: number): AsyncGenerator<PlacedRecord> {
+  yield* readRanges(kafka, topic, await rangesOf(kafka, topic, sinceMs));
+}
+
 /** Records of one partition, from an offset or its start to its present end. Throws OFFSET_OUT_OF_RANGE. */
 export async function* readPartition(
   kafka: Kafka,
@@ -30,9 +38,9 @@ export async function* readPartition(
   for await (const { record } of readRanges(kafka, topic, wanted)) yield record;
 }
 
-const rangesOf = (kafka: Kafka, topic: string): Promise<readonly OffsetRange[]> => {
+const rangesOf = (kafka: Kafka, topic: string, sinceMs?: number): Promise<readonly OffsetRange[]> => {
   const admin = kafka.admin();
-  return admin.offsets(topic).finally(() => admin.close());
+  return admin.offsets(topic, sinceMs).finally(() => admin.close());
 };
 
 async function* readRanges(

@@ -16,6 +16,9 @@ import { watchTails } from '#pipeline/merge/tails.ts';
 import { contentsToBegin, knownFingerprints } from '#pipeline/plan/beginning.ts';
 import { decodeDecision } from '#pipeline/plan/decisions.ts';
 import { isCutTo } from '#pipeline/plan/versions.ts';
+import { Gate, type Marker } from '#pipeline/poison/gate.ts';
+import { learnFrom } from '#pipeline/poison/learning.ts';
+import type { Skip } from '#pipeline/poison/skips.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
 import { createTaskState, META_KEY, type TaskState } from '#pipeline/state/task-state.ts';
@@ -46,6 +49,8 @@ export interface TaskOptions {
   readonly physicalName: (topic: string) => string;
   /** Tasks of the same process; default none. */
   readonly hop?: Hop;
+  /** What the plan passes over, as far as it was read; more comes through the plan as an input. */
+  readonly skips?: readonly Skip[];
 }
 
 export interface Task {
@@ -83,6 +88,12 @@ export interface Task {
   /** Channels whose writer has long said, or shown in memory, that it wrote more than was seen. To be called now and then. */
   lateTails(): readonly Channel[];
   contents(): CheckpointContents;
+  /** The plan passes over something. Throws STREAM_FORKED when it was folded here. */
+  learn(skip: Skip): void;
+  /** Marks each step before it is folded; null: no more. */
+  mark(marker: Marker | null): void;
+  /** Steps are marked. */
+  readonly isMarked: boolean;
 }
 
 /** The end of a version of a task. */
@@ -119,6 +130,14 @@ export function createTask(options: TaskOptions): Task {
     controlTopic: node.controlTopic,
     destinations: new Map(Object.entries(saved?.destinations ?? {})),
   });
+  let step = saved?.step ?? 0;
+  const gate = new Gate({
+    writer: writerName(id.subTopology, id.partition),
+    isLive: genesis.versions !== undefined,
+    skipped: saved?.skipped ?? [],
+    at: () => ({ step, sequences: sequencesOf(outputs) }),
+  });
+  for (const skip of options.skips ?? []) gate.learn(skip);
   const fold = createFold({
     ...options,
     task: id,
@@ -126,17 +145,18 @@ export function createTask(options: TaskOptions): Task {
     state,
     outputs,
     streamTimes: saved?.streamTimes ?? {},
+    gate,
   });
   const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
   const sourceOf = new Map(channels.map((channel) => [channel, findSource(channel, graph, inboundOf)]));
   const lateTails = watchTails(channels, TAIL_LIMIT_MS);
   const byWriter = Map.groupBy(channels, ({ writer }) => writer);
-  let step = saved?.step ?? 0;
   let logTimeMs = saved?.logTimeMs ?? 0;
   let tickedMs = 0;
   let promisedMs = 0;
   /** Handed over in memory since the last report: taken, and left to Kafka. */
   let [taken, ignored] = [0, 0];
+  let isMarked = false;
   let halted: FoldFailure | null = null;
   let ended: Ended | null =
     saved?.nextEpoch === undefined || saved.nextEpoch === genesis.epoch
@@ -212,12 +232,14 @@ export function createTask(options: TaskOptions): Task {
       state.rollback(0);
       outputs.rollback();
       logTimeMs = timeBefore;
+      gate.leave(false);
       if (!(error instanceof FoldFailure) || error.mode === 'fail') throw error;
       halted = error;
       return false;
     }
     state.commit();
     outputs.flush();
+    if (gate.isActive) gate.leave(true);
     step += 1;
     return true;
   };
@@ -253,6 +275,8 @@ export function createTask(options: TaskOptions): Task {
       const inbound = inboundOf.get(`${topic}/${partition}`);
       // Halted for good: what it would take in lies in Kafka for the next start, and would only fill the memory here.
       if (inbound === undefined || halted !== null || ended !== null) return;
+      // Before its turn comes: what it passes over may lie before it.
+      if (topic === graph.planTopic.name) learnFrom(records, { ...options, topic: graph.planTopic }, gate);
       let duplicates = 0;
       for (const record of records) if (inbound.accept(record)) duplicates += 1;
       if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: 'position' }, duplicates);
@@ -313,9 +337,21 @@ export function createTask(options: TaskOptions): Task {
       },
       destinations: Object.fromEntries([...outputs.destinations].map(([name, last]) => [name, { ...last }])),
       streamTimes: fold.streamTimes(),
+      ...(gate.skipped.length === 0 ? {} : { skipped: gate.skipped }),
     }),
+    learn: (skip) => gate.learn(skip),
+    mark: (marker) => {
+      isMarked = marker !== null;
+      gate.mark(marker);
+    },
+    get isMarked() {
+      return isMarked;
+    },
   };
 }
+
+const sequencesOf = ({ destinations }: Outputs): Readonly<Record<string, number>> =>
+  Object.fromEntries([...destinations].map(([name, { sequence }]) => [name, sequence]));
 
 /** Where the records of a channel come from. */
 interface Source {

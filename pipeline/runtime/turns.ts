@@ -74,7 +74,7 @@ export function startTurns(options: {
     let hasPromised = false;
     // Where processors are declared from the source down, a record goes all the way in one turn.
     for (const task of tasks) {
-      folded += task.work(turnRecords);
+      folded += task.work(task.isMarked ? 1 : turnRecords);
       if (task.promise()) hasPromised = true;
     }
     onTurn();

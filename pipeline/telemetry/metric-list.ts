@@ -49,6 +49,9 @@ export const METRICS = {
   ),
   gaps_total: counter('losses', 'detected', ['where']),
   dead_letters_total: counter('records', 'put aside', ['component', 'code']),
+  skips_total: counter('records', 'and timers passed over, as the plan says: they end the process', [
+    'subtopology',
+  ]),
   late_records_total: counter('records', 'that came after their window had closed', ['processor', 'store']),
   dropped_records_total: counter('records', 'that a store could not use', ['processor', 'store']),
   record_e2e_latency_seconds: seconds(

@@ -1,6 +1,7 @@
 /** Drives the fold of one task over prices, without a merge: for tests of what handlers do and what becomes of it. */
 import type { Entry } from '#pipeline/kafka/types.ts';
 import { readPosition } from '#pipeline/merge/position.ts';
+import { Gate } from '#pipeline/poison/gate.ts';
 import { defineProcessor, keyed, type ProcessorDefinition } from '#pipeline/processor.ts';
 import { createFold } from '#pipeline/runtime/fold.ts';
 import { buildGraph } from '#pipeline/runtime/graph.ts';
@@ -73,7 +74,23 @@ export function openFold(processors: readonly ProcessorDefinition[], maxRecordBy
     destinations: new Map(),
     physicalName: (name) => name,
   });
-  const fold = createFold({ task, node, dlqTopic: dlq, serde, state, outputs, metrics, streamTimes: {} });
+  const gate = new Gate({
+    writer: 'fused-0',
+    isLive: true,
+    skipped: [],
+    at: () => ({ step: 0, sequences: {} }),
+  });
+  const fold = createFold({
+    task,
+    node,
+    dlqTopic: dlq,
+    serde,
+    state,
+    outputs,
+    metrics,
+    streamTimes: {},
+    gate,
+  });
   let offset = 0;
   /** What a task does with a record or timer: all of it, or nothing. */
   const whole = (work: () => void): void => {

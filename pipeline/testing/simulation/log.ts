@@ -268,6 +268,11 @@ function createFetcher(log: SimulatedLog, owner: Owner, ownSpeed: number, handle
   };
 }
 
+function firstSince(records: readonly KafkaRecord[], sinceMs: number): number {
+  const at = records.findIndex(({ timestampMs }) => timestampMs >= sinceMs);
+  return at === -1 ? records.length : at;
+}
+
 function createAdmin(log: SimulatedLog, owner: Owner): Admin {
   const { scheduler } = log;
   const answer = <T>(ask: () => T): Promise<T> =>
@@ -278,11 +283,11 @@ function createAdmin(log: SimulatedLog, owner: Owner): Admin {
     throw new Error('the engine does not ask this once it runs');
   };
   return {
-    offsets: (topic) =>
+    offsets: (topic, sinceMs) =>
       answer(() =>
         (log.topics.get(topic) ?? []).map(({ start, records }, partition) => ({
           partition,
-          start,
+          start: sinceMs === undefined ? start : firstSince(records, sinceMs),
           end: records.length,
         })),
       ),

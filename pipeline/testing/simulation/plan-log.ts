@@ -39,6 +39,7 @@ export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number
     note: null,
     description: JSON.stringify(descriptions[epoch - 1]),
     dropped: kind === 'genesis' ? [] : dropped,
+    skip: null,
   });
   log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
 }
