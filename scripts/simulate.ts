@@ -27,6 +27,8 @@ const NOTHING: ScheduleResult = {
   rows: 0,
   cuts: 0,
   afterCut: 0,
+  deaths: 0,
+  skips: 0,
 };
 
 /** Runs seeds `seed`, `seed + step`, ... Stops after `maxViolations`. */
@@ -159,7 +161,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut, ${sums.afterCut} records after it`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut, ${sums.afterCut} records after it; ${sums.deaths} deaths of poison, ${sums.skips} skips`,
     '',
   ].join('\n');
 }

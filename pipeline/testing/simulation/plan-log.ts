@@ -1,6 +1,7 @@
 /** The plan of a simulated world: its genesis, and the cut to version 2. */
-import { decodeDecision, encodeDecision } from '#pipeline/plan/decisions.ts';
+import { decodeDecision, encodeDecision, type PlacedDecision } from '#pipeline/plan/decisions.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
+import { type Skip, skipsOf } from '#pipeline/poison/skips.ts';
 import type { SimulatedLog } from './log.ts';
 import { DROPPED } from './logic.ts';
 import { a, b, descriptions, graphs, planTopic, serde } from './topology.ts';
@@ -8,17 +9,18 @@ import { a, b, descriptions, graphs, planTopic, serde } from './topology.ts';
 /** Of the version that begins with an epoch. */
 export const fingerprintOf = (epoch: number): string => `version ${epoch}`;
 
-/** The versions as who starts now reads them. */
-export function readVersions(log: SimulatedLog): readonly Version[] {
+/** As who starts now reads them. */
+export const readVersions = (log: SimulatedLog): readonly Version[] => versionsOf(decisionsOf(log));
+export const readSkips = (log: SimulatedLog): readonly Skip[] => skipsOf(decisionsOf(log));
+
+function decisionsOf(log: SimulatedLog): readonly PlacedDecision[] {
   let logTimeMs = 0;
   const { name } = planTopic;
-  return versionsOf(
-    log.partition(name, 0).records.flatMap(({ offset, timestampMs, value }) => {
-      logTimeMs = Math.max(logTimeMs, timestampMs);
-      if (value === null) return [];
-      return [{ offset, logTimeMs, decision: decodeDecision(serde, planTopic, value, name) }];
-    }),
-  );
+  return log.partition(name, 0).records.flatMap(({ offset, timestampMs, value }) => {
+    logTimeMs = Math.max(logTimeMs, timestampMs);
+    if (value === null) return [];
+    return [{ offset, logTimeMs, decision: decodeDecision(serde, planTopic, value, name) }];
+  });
 }
 
 /** Appends a decision, as `baleen upgrade` does. */

@@ -1,5 +1,6 @@
 /** A process of the simulated world: the real engine, with what it is given and what becomes of it. */
 import { untilAtCut } from '#pipeline/plan/cut.ts';
+import type { NoteName, Notes } from '#pipeline/poison/notes.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
 import type { HopMode } from '#pipeline/runtime/hop.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
@@ -38,6 +39,7 @@ export class SimulatedProcess {
   readonly index: number;
   tasks: ReadonlySet<string>;
   readonly disk: Disk = new Map();
+  readonly notes = new Map<NoteName, string>();
   starts = 0;
   /** Of the version that it runs, or will when it starts again. */
   epoch = 1;
@@ -70,7 +72,13 @@ export class SimulatedProcess {
     void startProcessing({
       kafka,
       graph: graphOf(epoch),
-      genesis: { fingerprint: fingerprintOf(epoch), epoch, startOffsets: new Map(), versions },
+      genesis: {
+        fingerprint: fingerprintOf(epoch),
+        epoch,
+        startOffsets: new Map(),
+        versions,
+        skips: world.skips(),
+      },
       serde,
       clock,
       log: silentLog,
@@ -78,6 +86,7 @@ export class SimulatedProcess {
       physicalName,
       openState: async (task) => this.#openDisk(task, owner),
       owns: (task) => own.has(taskName(task)),
+      notes: this.#openNotes(owner),
       instance: `p${index}-${this.starts}`,
       lagGroup: null,
       hop: this.hop ?? random.pick(['on', 'on', 'mixed', 'off']),
@@ -91,6 +100,7 @@ export class SimulatedProcess {
         recentValues: random.pick([1, 3, 1_000]),
         // What hides a promise that is not repeated.
         recentTicks: world.willCut ? 100 : 0,
+        searchMs: random.pick([0, 20, 1_000]),
       },
     }).then(
       (processing) => {
@@ -124,11 +134,14 @@ export class SimulatedProcess {
     );
   }
 
-  kill(): void {
+  /** `keepsDisk`: it dies of itself, and not with its machine. */
+  kill(keepsDisk = false): void {
     this.owner.isDead = true;
     this.processing = null;
+    if (keepsDisk) return;
     const { random } = this.world.scheduler;
     const fate = random.next();
+    if (fate < 0.1) this.notes.clear();
     if (fate < 0.3) this.disk.clear();
     else if (fate < 0.5 && this.disk.size > 0) this.disk.delete(random.pick([...this.disk.keys()]));
   }
@@ -148,6 +161,20 @@ export class SimulatedProcess {
   /** Between the changelog and the disk is the moment at which a checkpoint is in two places or in one. */
   #onStored(topic: string, isInPart: boolean, owner: Owner): void {
     if (topic.startsWith('changelog.') && !owner.isDead) this.world.strikes(this, isInPart ? 0.02 : STRIKE);
+  }
+
+  /** What is written is there at once, if somebody is there to write it. */
+  #openNotes(owner: Owner): Notes {
+    const { notes } = this;
+    return {
+      read: (name) => notes.get(name) ?? null,
+      write: (name, text) => {
+        if (!owner.isDead) notes.set(name, text);
+      },
+      remove: (name) => {
+        if (!owner.isDead) notes.delete(name);
+      },
+    };
   }
 
   #openDisk(task: TaskId, owner: Owner): StateBackend {

@@ -1,5 +1,6 @@
 /** What must come out, from the finished raw log, in a few lines: sort, fold, no engine. */
 import { partitionOf } from '#pipeline/runtime/partitioner.ts';
+import { type Hazard, isHazard } from './hazard.ts';
 import type { SimulatedLog } from './log.ts';
 import * as logic from './logic.ts';
 import { compareText, createWindows } from './reference-windows.ts';
@@ -36,8 +37,13 @@ const READS: readonly (readonly [
   ['s', ['mid', 'dev'], ['mid', 'dev']],
 ];
 
-/** All streams up to a log time. `cut` null: version 1 alone. */
-export function reference(log: SimulatedLog, untilMs: number, cut: ReferenceCut | null): Streams {
+/** All streams up to a log time. `cut` null: version 1 alone. `hazard`: what is passed over. */
+export function reference(
+  log: SimulatedLog,
+  untilMs: number,
+  cut: ReferenceCut | null,
+  hazard: Hazard | null,
+): Streams {
   const streams: Streams = new Map();
   const cutMs = cut?.logTimeMs ?? Number.POSITIVE_INFINITY;
   const derived = new Map<string, Input[]>();
@@ -67,7 +73,7 @@ export function reference(log: SimulatedLog, untilMs: number, cut: ReferenceCut 
             ? []
             : after.filter(({ logTimeMs, writer }) => logTimeMs >= cutMs && writer !== 'nb-0').sort(compare),
       };
-      foldTask(subTopology, { ...inputs, cutMs, untilMs }, (topic, key, value, logTimeMs) => {
+      foldTask(subTopology, { ...inputs, cutMs, untilMs, hazard }, (topic, key, value, logTimeMs) => {
         const target = topic === 'dlq' ? 0 : partitionOf(Buffer.from(key), 2);
         const writer = `${subTopology}-${partition}`;
         const name = `${topic}/${target}/${writer}`;
@@ -117,10 +123,11 @@ interface TaskInputs {
   readonly second: readonly Input[];
   readonly cutMs: number;
   readonly untilMs: number;
+  readonly hazard: Hazard | null;
 }
 
 function foldTask(name: string, inputs: TaskInputs, write: Emit): void {
-  const { cutMs, untilMs } = inputs;
+  const { cutMs, untilMs, hazard } = inputs;
   let version = 1;
   const states = new Map(
     ['na', 'nb', 'nc', 'e', 's', 't'].map((processor) => [processor, new Map<string, unknown>()]),
@@ -191,12 +198,16 @@ function foldTask(name: string, inputs: TaskInputs, write: Emit): void {
   const feed = (processor: string, { topic, key, value }: Pick<Input, 'topic' | 'key' | 'value'>): void => {
     const step = { a: logic.normalize, b: logic.normalize, facts: logic.learn, fin: logic.tally }[topic];
     const own = processor === 'e' ? logic.expand : logic.gather;
+    const moment = { topic, key, logTimeMs: nowMs };
+    if (isHazard(hazard, (step ?? own).name, value, moment)) {
+      write('dlq', topic, value, nowMs);
+      return;
+    }
     if (topic !== 'facts' && value.eventTimeMs > (streamTimes.get(processor) ?? Number.NEGATIVE_INFINITY)) {
       streamTimes.set(processor, value.eventTimeMs);
       const next = () => due('event', processor, value.eventTimeMs);
       for (let timer = next(); timer !== undefined; timer = next()) fire(timer);
     }
-    const moment = { topic, key, logTimeMs: nowMs };
     run(
       processor,
       (tools) => (step ?? own)(value, moment, tools),
@@ -207,6 +218,10 @@ function foldTask(name: string, inputs: TaskInputs, write: Emit): void {
     timers = timers.filter((one) => one !== timer);
     const moment = { topic: '', key: timer.key, atMs: timer.atMs, logTimeMs: nowMs };
     const work = timer.time === 'log' ? logic.expire : logic.settle;
+    if (isHazard(hazard, work.name, null, moment)) {
+      write('dlq', timer.processor, NOTHING, nowMs);
+      return;
+    }
     run(
       timer.processor,
       (tools) => work(moment, tools),

@@ -4,6 +4,7 @@
  */
 import type { Graph } from '#pipeline/runtime/graph.ts';
 import { readControlTick } from '#pipeline/runtime/outputs.ts';
+import { chooseHazard, type Hazard } from './hazard.ts';
 import type { Faults, SimulatedLog } from './log.ts';
 import { SimulatedProcess, taskName } from './process.ts';
 import { reference } from './reference.ts';
@@ -29,6 +30,9 @@ export interface ScheduleResult {
   readonly cuts: number;
   /** Records in derived topics that the later version wrote, duplicates left out. */
   readonly afterCut: number;
+  /** Processes that died of what they folded, and what is passed over since. */
+  readonly deaths: number;
+  readonly skips: number;
 }
 
 const FAULTS: readonly Faults[] = [
@@ -60,6 +64,8 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   world.startSink();
 
   const data = random.between(8, 24);
+  const hazard = random.chance(0.15) ? chooseHazard(random, data) : null;
+  world.endanger(hazard);
   log.faults = random.pick(FAULTS);
   let events = 0;
   const limit = random.between(1_200, 3_000);
@@ -92,9 +98,10 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const at = last?.cut ?? null;
   const given =
     last === undefined || at === null ? null : { logTimeMs: at.logTimeMs, startOffsets: last.startOffsets };
-  compare(cut(reference(log, endMs, given), endMs), cut(streams, endMs), 'the reference');
+  compare(cut(reference(log, endMs, given, hazard), endMs), cut(streams, endMs), 'the reference');
   compareRows(world, streams, endMs);
-  const calm = await undisturbed(world, endMs, seed);
+  // What is passed over is not so much as looked at again.
+  const calm = await undisturbed(world, endMs, seed, hazard);
   const [expected, actual] = [check(() => bytesOf(calm.log)), check(() => bytesOf(log))];
   compare(cut(expected, endMs), cut(actual, endMs), 'an undisturbed run');
   if (seed % FORGERY_EVERY === 0) await runForgery(seed);
@@ -114,6 +121,8 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
     rows: world.database.rows.length,
     cuts: world.versions().length - 1,
     afterCut: [...actual.values()].flat().filter((line) => /position=[^;]*;2;/.test(line)).length,
+    deaths: world.deaths.length,
+    skips: world.skips().length,
   };
 }
 
@@ -123,6 +132,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
  */
 export async function runForgery(seed: number): Promise<void> {
   const world = new World(seed);
+  world.endanger(null);
   const { random } = world.scheduler;
   const process = new SimulatedProcess(world, 0, new Set(graphs[0].tasks().map(taskName)));
   process.hop = 'on';
@@ -144,14 +154,16 @@ export async function runForgery(seed: number): Promise<void> {
 }
 
 /** One process, nothing goes wrong, over the same raw records and ticks. */
-async function undisturbed(past: World, endMs: number, seed: number): Promise<World> {
+async function undisturbed(past: World, endMs: number, seed: number, hazard: Hazard | null): Promise<World> {
   const world = new World(seed + 1, past);
   const all = graphs.flatMap((graph) => graph.tasks().map(taskName));
   const process = new SimulatedProcess(world, 0, new Set(all));
   world.processes.push(process);
+  world.endanger(hazard);
   process.start();
   world.startSink();
   await settle(world, endMs, true);
+  if (world.deaths.some((atMs) => atMs <= endMs)) throw new Violation('an undisturbed run died of what is passed over');
   return world;
 }
 

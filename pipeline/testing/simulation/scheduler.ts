@@ -49,6 +49,8 @@ export const WORLD: Owner = { isDead: false, isPaused: false };
 export class Scheduler {
   readonly random: Random;
   nowMs: number;
+  /** Whose event runs; null: none. */
+  present: Owner | null = null;
   /** Due by now, in no order. */
   #ready: Event[] = [];
   /** Of later times: a heap by due time. */
@@ -99,8 +101,10 @@ export class Scheduler {
         this.#held.push(event);
         continue;
       }
+      this.present = event.owner;
       event.run();
       await settle();
+      this.present = null;
       return true;
     }
   }

@@ -19,6 +19,7 @@ import { NAMESPACE, timestampMs } from '#schemas/avro.ts';
 import { deadLetter } from '#schemas/dead-letter.ts';
 import { plan } from '#schemas/plan.ts';
 import type { Layer, Topic } from '#schemas/topics.ts';
+import { danger } from './hazard.ts';
 import {
   ADMITTED_MS,
   addToTotal,
@@ -117,6 +118,11 @@ const counting = {
   }),
 };
 
+/** The process is dead: what it does until it comes to its senses reaches nobody. */
+function endIf(isDead: boolean): void {
+  if (isDead) throw new Error('killed');
+}
+
 /** Processors of a version. */
 function processorsOf(version: 1 | 2): readonly ProcessorDefinition[] {
   const toolsOf = (context: Context): Tools => ({
@@ -127,12 +133,18 @@ function processorsOf(version: 1 | 2): readonly ProcessorDefinition[] {
   const handle =
     (name: string, logic: (value: Value, moment: Moment, tools: Tools) => void) =>
     ({ key, value, logTimeMs }: Record, context: Context): void => {
-      if (value !== null) logic(value, { topic: name, key, logTimeMs }, toolsOf(context));
+      if (value === null) return;
+      const moment = { topic: name, key, logTimeMs };
+      endIf(danger.strikes(logic.name, value, moment));
+      logic(value, moment, toolsOf(context));
     };
   const handleTimer =
     (logic: (moment: Moment & { readonly atMs: number }, tools: Tools) => void) =>
-    ({ key, atMs }: FiredTimer, context: Context) =>
-      logic({ topic: '', key, atMs, logTimeMs: context.logTimeMs }, toolsOf(context));
+    ({ key, atMs }: FiredTimer, context: Context) => {
+      const moment = { topic: '', key, atMs, logTimeMs: context.logTimeMs };
+      endIf(danger.strikes(logic.name, null, moment));
+      logic(moment, toolsOf(context));
+    };
   const learning = broadcast(facts, handle('facts', learn));
   return [
     defineProcessor({

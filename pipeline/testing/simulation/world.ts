@@ -1,13 +1,15 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
 import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
 import type { Version } from '#pipeline/plan/versions.ts';
+import type { Skip } from '#pipeline/poison/skips.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import { watchFooting } from './footing.ts';
+import { danger, type Hazard, isHazard } from './hazard.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
-import { decide, readVersions } from './plan-log.ts';
+import { decide, readSkips, readVersions } from './plan-log.ts';
 import { graphOf, type SimulatedProcess, STRIKE, taskName } from './process.ts';
 import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
 import { createSink, type Database } from './sink.ts';
@@ -37,6 +39,8 @@ export class World {
   made = 0;
   /** Records that tasks took from memory. */
   hops = 0;
+  /** Log times at which something killed the process that folded it. */
+  readonly deaths: number[] = [];
 
   /** `past`: a world whose raw records, facts and ticks this one begins with, and whose time. */
   constructor(seed: number, past: World | null = null) {
@@ -60,6 +64,23 @@ export class World {
   /** The versions of the plan, as who starts now reads them. */
   versions(): readonly Version[] {
     return readVersions(this.log);
+  }
+
+  skips(): readonly Skip[] {
+    return readSkips(this.log);
+  }
+
+  /** From now on, logic that does this kills its process; of some processes it does not. */
+  endanger(hazard: Hazard | null, spared: readonly SimulatedProcess[] = []): void {
+    danger.strikes = (logic, value, moment) => {
+      if (!isHazard(hazard, logic, value, moment)) return false;
+      const { present } = this.scheduler;
+      const process = this.processes.find(({ owner }) => owner === present);
+      if (process === undefined || spared.includes(process)) return false;
+      this.deaths.push(moment.logTimeMs);
+      this.#kill(process, true);
+      return true;
+    };
   }
 
   /** Version 2 begins. Decided twice, now and then: the first holds. */
@@ -203,9 +224,9 @@ export class World {
   }
 
   /** It comes back some time later. */
-  #kill(process: SimulatedProcess): void {
+  #kill(process: SimulatedProcess, keepsDisk = false): void {
     if (process.owner.isDead) return;
-    process.kill();
+    process.kill(keepsDisk);
     this.kills += 1;
     this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
       if (!process.owner.isDead) return;
