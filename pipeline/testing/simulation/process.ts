@@ -47,6 +47,8 @@ export class SimulatedProcess {
   processing: Processing | null = null;
   /** Null: drawn at each start. */
   hop: HopMode | null = null;
+  /** Null: drawn at each start. */
+  checkpointMs: number | null = null;
 
   constructor(world: World, index: number, tasks: ReadonlySet<string>) {
     this.world = world;
@@ -90,7 +92,7 @@ export class SimulatedProcess {
       instance: `p${index}-${this.starts}`,
       lagGroup: null,
       hop: this.hop ?? random.pick(['on', 'on', 'mixed', 'off']),
-      checkpointMs: random.between(3, 40),
+      checkpointMs: this.checkpointMs ?? random.between(3, 40),
       tickIntervalMs: random.between(1, 20),
       limits: {
         snapshotBytes: random.pick([200, 2_000, 1_000_000]),

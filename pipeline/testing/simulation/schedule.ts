@@ -11,6 +11,7 @@ import { reference } from './reference.ts';
 import type { Random } from './scheduler.ts';
 import { bytesOf, DERIVED, found, type Streams, timeOf } from './streams.ts';
 import { graphs } from './topology.ts';
+import { runWeakness } from './weakness.ts';
 import { Violation, World } from './world.ts';
 
 export interface ScheduleResult {
@@ -41,7 +42,7 @@ const FAULTS: readonly Faults[] = [
   { refused: 0.2, unanswered: 0.2, ghosts: 0.1, delayMs: 8 },
 ];
 
-/** One schedule of so many is followed by a forgery. */
+/** One schedule of so many is followed by a forgery, another by a copy that is weaker than its twin. */
 const FORGERY_EVERY = 8;
 
 /** Runs one schedule. Throws a Violation that says what was wrong. */
@@ -105,6 +106,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const [expected, actual] = [check(() => bytesOf(calm.log)), check(() => bytesOf(log))];
   compare(cut(expected, endMs), cut(actual, endMs), 'an undisturbed run');
   if (seed % FORGERY_EVERY === 0) await runForgery(seed);
+  if (seed % FORGERY_EVERY === 4) await runWeakness(seed);
   return {
     records: count(cut(streams, endMs)),
     disturbed,
@@ -163,7 +165,8 @@ async function undisturbed(past: World, endMs: number, seed: number, hazard: Haz
   process.start();
   world.startSink();
   await settle(world, endMs, true);
-  if (world.deaths.some((atMs) => atMs <= endMs)) throw new Violation('an undisturbed run died of what is passed over');
+  if (world.deaths.some((atMs) => atMs <= endMs))
+    throw new Violation('an undisturbed run died of what is passed over');
   return world;
 }
 

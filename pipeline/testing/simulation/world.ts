@@ -210,7 +210,7 @@ export class World {
     }
     if (choice < 0.3) {
       const owner = random.pick(this.sinkOwners);
-      if (random.chance(0.5)) this.#pause(owner);
+      if (random.chance(0.5)) this.pause(owner);
       else {
         owner.isDead = true;
         this.sinkOwners = this.sinkOwners.filter((other) => other !== owner);
@@ -220,7 +220,7 @@ export class World {
     }
     const process = random.pick(this.processes);
     if (random.chance(0.65)) this.#kill(process);
-    else this.#pause(process.owner);
+    else this.pause(process.owner);
   }
 
   /** It comes back some time later. */
@@ -251,9 +251,9 @@ export class World {
     for (const process of this.processes) if (process.owner.isDead) process.start();
   }
 
-  #pause(owner: Owner): void {
+  pause(owner: Owner, forMs = this.scheduler.random.between(1, 60)): void {
     owner.isPaused = true;
-    this.scheduler.after(this.scheduler.random.between(1, 60), WORLD, () => this.#resume(owner));
+    this.scheduler.after(forMs, WORLD, () => this.#resume(owner));
   }
   #resume(owner: Owner): void {
     owner.isPaused = false;

@@ -1,0 +1,71 @@
+/**
+ * Something kills one of two copies alone, as where one has less memory. Nothing may be passed over that the log shows as
+ * folded; and where the decision and the other copy cross, one of them stops with a word.
+ */
+import type { ErrorCode } from '#pipeline/errors.ts';
+import type { Hazard } from './hazard.ts';
+import { SimulatedProcess, taskName } from './process.ts';
+import { WORLD } from './scheduler.ts';
+import { decodeValue, graphs, mid, planTopic } from './topology.ts';
+import { Violation, World } from './world.ts';
+
+const RECORDS = 8;
+const MAX_EVENTS = 6_000;
+/** By who finds that two streams cross: the one that decides, the one that folded it, or a reader of both. */
+const SAID: ReadonlySet<ErrorCode> = new Set([
+  'SKIP_REFUSED',
+  'STREAM_FORKED',
+  'ORDER_BROKEN',
+  'SEQUENCE_GAP',
+]);
+/** The look at the log and the decision are two requests: what comes between them is told by who stops. */
+const CROSSING_MS = 20;
+
+/** Throws a Violation. */
+export async function runWeakness(seed: number): Promise<void> {
+  const world = new World(seed);
+  const { scheduler, log } = world;
+  const { random } = scheduler;
+  const all = new Set(graphs[0].tasks().map(taskName));
+  const [weak, strong] = [new SimulatedProcess(world, 0, all), new SimulatedProcess(world, 1, all)];
+  // What it folds stands in the log, and in no checkpoint.
+  strong.checkpointMs = 1_000_000;
+  world.processes.push(weak, strong);
+  const hazard: Hazard = { logic: 'normalize', topic: 'a', number: random.between(1, RECORDS) };
+  world.endanger(hazard, [strong]);
+
+  const isFolded = (): boolean =>
+    (log.topics.get(mid.name) ?? []).some(({ records }) =>
+      records.some(({ value }) => {
+        const { kind, number } = decodeValue(mid.name, value ?? Buffer.alloc(0));
+        return kind === 'n' && number === hazard.number;
+      }),
+    );
+  let isDecided = false;
+  let foldedAtMs = Number.POSITIVE_INFINITY;
+  log.onAppend((topic) => {
+    if (topic === mid.name && foldedAtMs > scheduler.nowMs && isFolded()) foldedAtMs = scheduler.nowMs;
+    if (topic !== planTopic.name || isDecided || world.skips().length === 0) return;
+    isDecided = true;
+    if (scheduler.nowMs - foldedAtMs > CROSSING_MS)
+      world.failure ??= new Violation('passed over, although the log shows that it was folded');
+  });
+
+  weak.start();
+  strong.start();
+  // Now and then it sleeps while the other is searched, or until all is decided.
+  if (random.chance(0.6))
+    scheduler.after(random.between(0, 40), WORLD, () => world.pause(strong.owner, random.between(1, 150)));
+  if (random.chance(0.7)) log.partition(planTopic.name, 0).speed = random.pick([0.1, 0.03]);
+  for (let made = 0; made < RECORDS; made += 1) world.make(String(random.below(4)));
+  for (let events = 0; events < MAX_EVENTS && world.failure === null; events += 1) {
+    if (events % 500 === 499) world.make(String(random.below(4)));
+    // In the end everybody has read everything.
+    if (events === MAX_EVENTS / 2) log.partition(planTopic.name, 0).speed = 1;
+    if (!(await scheduler.step())) scheduler.advance(1);
+  }
+  if (world.code !== null && SAID.has(world.code)) return;
+  if (world.failure !== null) throw world.failure;
+  if (world.skips().length > 0 && isFolded())
+    throw new Violation('passed over by one copy, folded by the other, and nobody said so');
+}
