@@ -42,7 +42,7 @@ export const openStateIn =
   };
 
 /** Notes of the process that runs on this directory: they go with the state when that is forgotten. */
-export const notesIn = (directory: string, log: Log): Notes =>
+export const notesIn = (directory: string, log: Pick<Log, 'warn'>): Notes =>
   openNotes(join(directory, NOTES_FOLDER), (error) =>
     log.warn('a note for the next start cannot be written; is the disk full?', { error }),
   );

@@ -27,6 +27,8 @@ describe('baleen', () => {
       'status',
       'state',
       'graph',
+      'plan',
+      'skip',
       'replay',
       'doctor',
       'config',

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { systemClock } from '#pipeline/clock.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import { readDecisions } from '#pipeline/plan/decisions.ts';
+import { type PlacedDecision, readDecisions } from '#pipeline/plan/decisions.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
 import { createLog } from '#pipeline/telemetry/log.ts';
@@ -16,6 +16,8 @@ export interface PlanAccess {
   readonly serde: Serde;
   readonly topic: typeof planTopic;
   readonly physicalName: (topic: string) => string;
+  /** All of them, in order; none when nothing ran yet. */
+  readonly decisions: readonly PlacedDecision[];
   /** In order; none when nothing ran yet. */
   readonly versions: readonly Version[];
 }
@@ -45,7 +47,7 @@ export async function withPlan<T>(
       const admin = kafka.admin();
       const existing = await admin.topics().finally(() => admin.close());
       const decisions = existing.has(planTopic.name) ? await readDecisions(base) : [];
-      return await work({ ...base, versions: versionsOf(decisions) });
+      return await work({ ...base, decisions, versions: versionsOf(decisions) });
     } finally {
       await kafka.close();
     }

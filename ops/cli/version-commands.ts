@@ -1,9 +1,9 @@
-/** The commands that compare versions and go over from one to the next. */
+/** The commands that look at the plan and decide what stands there: versions, and what is passed over. */
 import type { Command } from 'commander';
 import { collect, configFile, dataDir, examples, json } from './options.ts';
 import type { SettingSources } from './settings.ts';
 
-/** Adds `diff` and `upgrade`. */
+/** Adds `diff`, `upgrade`, `plan` and `skip`. */
 export function addVersionCommands(
   program: Command,
   finish: (code: number) => void,
@@ -59,6 +59,46 @@ export function addVersionCommands(
         await upgrade({
           yes: given.yes === true,
           empty: given.empty,
+          note: given.note ?? null,
+          dataDir: given.dataDir,
+          json: given.json === true,
+          sources: sources(given.config),
+        }),
+      );
+    });
+  program
+    .command('plan')
+    .summary('what was decided: versions, and what is passed over')
+    .addOption(dataDir())
+    .addOption(json())
+    .addOption(configFile())
+    .addHelpText('after', examples(['plan', 'plan --json']))
+    .action(async (given) => {
+      const { plan } = await import('./plan.ts');
+      const { json, dataDir, config } = given;
+      finish(await plan({ dataDir, json: json === true, sources: sources(config) }));
+    });
+  program
+    .command('skip')
+    .summary('pass over a record that ends the process each time')
+    .description(
+      'A process that died a few times looks for the record by itself, and passes over it once it is sure; this decides it ' +
+        'by hand, as for a record that never comes to an end. Refused when the log shows that somebody folded it. Without ' +
+        'a place it shows what processes of the data directory died at.',
+    )
+    .argument('[place]', 'as it is shown without one')
+    .option('--yes', 'decide it, for every process and replay')
+    .option('--note <text>', 'why; kept in the plan')
+    .addOption(dataDir())
+    .addOption(json())
+    .addOption(configFile())
+    .addHelpText('after', examples(['skip', 'skip chain.transfers.v1/0/normalize-evm-0:4711 --yes']))
+    .action(async (place: string | undefined, given) => {
+      const { skip } = await import('./skip.ts');
+      finish(
+        await skip({
+          place: place ?? null,
+          yes: given.yes === true,
           note: given.note ?? null,
           dataDir: given.dataDir,
           json: given.json === true,

@@ -6,7 +6,7 @@ import { type ChangelogWriter, checkpoint } from '#pipeline/runtime/checkpoint.t
 import { buildGraph } from '#pipeline/runtime/graph.ts';
 import { DEFAULT_LIMITS } from '#pipeline/runtime/limits.ts';
 import { readControlTick } from '#pipeline/runtime/outputs.ts';
-import { createTask } from '#pipeline/runtime/task.ts';
+import { createTask, type TaskOptions } from '#pipeline/runtime/task.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
 import { applicable, GroupAssembler, withMeta } from '#pipeline/state/changelog.ts';
 import { keyValue } from '#pipeline/state/key-value.ts';
@@ -100,7 +100,11 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
   };
 
   /** Starts the task over what its disk holds. Several may run at once, as copies do. */
-  const start = (disk: Map<string, string> = new Map(), nowMs = () => 0) => {
+  const start = (
+    disk: Map<string, string> = new Map(),
+    nowMs = () => 0,
+    more: Partial<Pick<TaskOptions, 'skips' | 'genesis'>> = {},
+  ) => {
     instances += 1;
     const backend = createMemoryBackend(disk);
     const task = createTask({
@@ -116,6 +120,7 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
       maxRecordBytes: 10_000,
       limits: { ...DEFAULT_LIMITS, recentValues: 2 },
       physicalName: (name) => name,
+      ...more,
     });
     for (const { first: from, end, foundLast } of task.state.ranges)
       foundLast(backend.scanNow(from, end).at(-1)?.[0] ?? null);

@@ -5,7 +5,6 @@
 import type { ErrorCode } from '#pipeline/errors.ts';
 import type { Hazard } from './hazard.ts';
 import { SimulatedProcess, taskName } from './process.ts';
-import { WORLD } from './scheduler.ts';
 import { decodeValue, graphs, mid, planTopic } from './topology.ts';
 import { Violation, World } from './world.ts';
 
@@ -53,11 +52,13 @@ export async function runWeakness(seed: number): Promise<void> {
 
   weak.start();
   strong.start();
-  // Now and then it sleeps while the other is searched, or until all is decided.
-  if (random.chance(0.6))
-    scheduler.after(random.between(0, 40), WORLD, () => world.pause(strong.owner, random.between(1, 150)));
+  for (let made = 0; made < RECORDS; made += 1) {
+    world.make(String(random.below(4)));
+    for (let events = random.below(60); events > 0; events -= 1) await scheduler.step();
+    // Often it falls asleep with the record in its hands, and wakes when all is decided.
+    if (world.made === hazard.number && random.chance(0.7)) world.pause(strong.owner, random.between(1, 400));
+  }
   if (random.chance(0.7)) log.partition(planTopic.name, 0).speed = random.pick([0.1, 0.03]);
-  for (let made = 0; made < RECORDS; made += 1) world.make(String(random.below(4)));
   for (let events = 0; events < MAX_EVENTS && world.failure === null; events += 1) {
     if (events % 500 === 499) world.make(String(random.below(4)));
     // In the end everybody has read everything.
