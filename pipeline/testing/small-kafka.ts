@@ -59,7 +59,10 @@ export function createSmallKafka(): SmallKafka {
     producer: () => ({
       append,
       acknowledged: async () => {},
-      send: unused,
+      send: async (topic, partition, entry) => {
+        append(topic, partition, entry);
+        return { offset: partitionOf(topic, partition).records.length - 1, appendTimeMs: -1 };
+      },
       pendingBytes: 0,
       writable: async () => {},
       close: async () => {},
