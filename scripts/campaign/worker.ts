@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { systemClock } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf } from '#pipeline/errors.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
+import { openNotes } from '#pipeline/poison/notes.ts';
 import { openPlan } from '#pipeline/runtime/plan.ts';
 import { startProcessing, stateFolder } from '#pipeline/runtime/processing.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
@@ -45,6 +46,8 @@ async function work(settings: WorkerSettings): Promise<void> {
       lagGroup: null,
       // Small, so that snapshots and deletions take part.
       limits: { snapshotBytes: 100_000 },
+      // Beside the state, which is damaged on purpose. Kills from outside must not lead to a skip.
+      notes: openNotes(`${stateDir}-notes`, (error) => log.warn('no note', { error })),
       openState: async (task, found) => {
         const folder = stateFolder(stateDir, task);
         if (found === 'damaged') await putAside(folder);
