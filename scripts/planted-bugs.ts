@@ -462,8 +462,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'passed-over-though-it-was-folded',
     file: 'poison/verdict.ts',
-    from: 'if (evidence !== null) throw refused(mark, evidence);',
-    to: '',
+    from: 'if (evidence !== null) {',
+    to: 'if (evidence === undefined) {',
   },
   {
     name: 'marked-after-it-was-folded',

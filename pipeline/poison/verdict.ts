@@ -37,10 +37,16 @@ export async function readSkips(
  */
 export async function decideSkip(options: VerdictOptions, mark: Mark, note: string | null): Promise<Skip> {
   const isIt = (skip: Skip): boolean => skip.writer === mark.writer && skipName(skip) === skipName(mark);
-  const before = (await readSkips(options)).find(isIt);
+  const find = async (): Promise<Skip | undefined> => (await readSkips(options)).find(isIt);
+  const before = await find();
   if (before !== undefined) return before;
   const evidence = await findPassed(options, mark);
-  if (evidence !== null) throw refused(mark, evidence);
+  if (evidence !== null) {
+    // A copy may have decided it meanwhile: then it has passed over it, and writes on.
+    const meanwhile = await find();
+    if (meanwhile === undefined) throw refused(mark, evidence);
+    return meanwhile;
+  }
   const { graph, genesis, clock } = options;
   const { writer, processor, place, step, logTimeMs, digest } = mark;
   await appendDecision(
@@ -57,7 +63,7 @@ export async function decideSkip(options: VerdictOptions, mark: Mark, note: stri
       skip: { writer, processor, place, step: BigInt(step), logTimeMs, digest },
     },
   );
-  const decided = (await readSkips(options)).find(isIt);
+  const decided = await find();
   if (decided !== undefined) return decided;
   throw new PipelineError('INVARIANT_BROKEN', `${place}: the skip was acknowledged but is not in the plan`);
 }

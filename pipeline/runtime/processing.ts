@@ -168,7 +168,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     clock,
     guard,
     turnRecords: limits.turnRecords,
-    isHeardElsewhere: () => !isAlone || poison.isSearching,
+    isHeardElsewhere: () => !isAlone,
     isReady: () => kept.every(({ backend }) => backend.isReady !== false),
     onTurn: () => {
       inputs.balance(fetcher);
@@ -183,7 +183,10 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     limits,
     fail,
     afterRound: () => {
-      for (const { task } of poison.checked(kept)) hop.connect(task.doors);
+      for (const { task } of poison.checked(kept)) {
+        hop.connect(task.doors);
+        changed();
+      }
       // What is on its way here would be cut off.
       if (!assignment.isSettled || !kept.every(isAtCut)) return;
       if (kept.length + assignment.over > 0) settleEnded(genesis.epoch + 1);
@@ -209,6 +212,15 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     } finally {
       await admin.close();
     }
+  };
+  const changed = (): void => {
+    dependsOnOthers = waitOnOthers(graph, tasks);
+    // A task that is searched hears of nothing in memory.
+    isAlone = hopMode === 'on' && tasks.length === graph.tasks().length && !poison.isSearching;
+    // What the tasks here tell each other in memory, Kafka may bring later.
+    for (const { topic, physical, partition } of inputs.all)
+      if (layers.get(topic) === 'derived') fetcher.setPatient(physical, partition, isAlone);
+    for (const topic of controlTopics) fetcher.setPatient(topic, 0, isAlone);
   };
   const assignment = createAssignment({
     kept,
@@ -248,14 +260,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
       kept.splice(kept.indexOf(one), 1);
       await one.backend.close();
     },
-    changed: () => {
-      dependsOnOthers = waitOnOthers(graph, tasks);
-      isAlone = hopMode === 'on' && tasks.length === graph.tasks().length;
-      // What the tasks here tell each other in memory, Kafka may bring later.
-      for (const { topic, physical, partition } of inputs.all)
-        if (layers.get(topic) === 'derived') fetcher.setPatient(physical, partition, isAlone);
-      for (const topic of controlTopics) fetcher.setPatient(topic, 0, isAlone);
-    },
+    changed,
   });
 
   const stop = async (): Promise<void> => {
