@@ -115,7 +115,7 @@ describe.skipIf(process.env['KAFKA_BROKERS'] === undefined)(
         startOffsets: {},
         atMs: clock.nowMs(),
       } as const;
-      await appendDecision(plan, { ...cut, note: null, description: null, dropped: [] });
+      await appendDecision(plan, { ...cut, note: null, description: null, dropped: [], skip: null });
       expect(await last.running.ended).toBe(2);
       await last.running.stop();
     });
