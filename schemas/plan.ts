@@ -11,7 +11,12 @@ export const plan = {
   fields: [
     {
       name: 'kind',
-      type: { type: 'enum', name: 'PlanKind', symbols: ['genesis', 'unknown', 'cut'], default: 'unknown' },
+      type: {
+        type: 'enum',
+        name: 'PlanKind',
+        symbols: ['genesis', 'unknown', 'cut', 'force'],
+        default: 'unknown',
+      },
     },
     { name: 'epoch', type: 'int', doc: 'of the version that begins here' },
     {
@@ -37,6 +42,18 @@ export const plan = {
       type: { type: 'array', items: 'string' },
       doc: '<processor>.<store> whose state ends here',
       default: [],
+    },
+    {
+      name: 'tasks',
+      type: { type: 'array', items: 'string' },
+      doc: 'of the version before, that are brought to the cut of this epoch by decree',
+      default: [],
+    },
+    {
+      name: 'fences',
+      type: { type: 'map', values: 'long' },
+      doc: '<topic>/<partition>/<writer> -> offset of the fence behind which only this epoch counts',
+      default: {},
     },
   ],
 } as const;

@@ -55,10 +55,10 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   );
   if (problems.length > 0)
     throw refused(problems.map(({ kind, name, hint }) => `${kind} ${name}: ${hint}`).join('; '));
-  const late = await tasksBefore(options, versions);
+  const late = (await tasksShort(options, versions)).map(nameOf);
   if (late.length > 0)
     throw refused(
-      `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there`,
+      `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there, or force the cut if it cannot run any more`,
     );
   await appendDecision(options, {
     kind: 'cut',
@@ -69,6 +69,8 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
     note,
     description: JSON.stringify(description),
     dropped: [...droppedStores(before, description)],
+    tasks: [],
+    fences: {},
   });
   const decided = versionsOf(await readDecisions(options)).find(({ epoch }) => epoch === present.epoch + 1);
   if (decided?.fingerprint !== fingerprint)
@@ -76,17 +78,16 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   return decided;
 }
 
-/** Tasks that have not come to the cut where the present version begins: whoever brings them there must not be cut off. */
-async function tasksBefore(
+/** Tasks of the version before that have not come to the cut where the last of `versions` begins. */
+export async function tasksShort(
   options: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
   versions: readonly Version[],
-): Promise<readonly string[]> {
+): Promise<readonly TaskId[]> {
   const before = versions.at(-2)?.description?.subTopologies ?? [];
   const tasks = before.flatMap(({ name, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => ({ subTopology: name, partition })),
   );
-  const late = await tasksShortOf(options, tasks, versions.at(-1)?.epoch ?? 0);
-  return late.map(({ subTopology, partition }) => writerName(subTopology, partition));
+  return tasksShortOf(options, tasks, versions.at(-1)?.epoch ?? 0);
 }
 
 /** Those whose changelog does not say that they are at the cut to the version of `epoch`. */
@@ -185,5 +186,7 @@ async function startOffsets(
   }
   return offsets;
 }
+
+const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 const refused = (message: string): PipelineError => new PipelineError('UPGRADE_REFUSED', message);

@@ -20,6 +20,8 @@ const decision = (kind: Plan['kind'], epoch: number, more: Partial<Plan> = {}): 
   note: null,
   description: null,
   dropped: [],
+  tasks: [],
+  fences: {},
   ...more,
 });
 const placed = (decisions: readonly Plan[]) =>

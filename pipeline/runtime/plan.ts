@@ -102,6 +102,8 @@ async function writeGenesis(options: PlanOptions): Promise<void> {
     note: null,
     description: description === undefined ? null : JSON.stringify(description),
     dropped: [],
+    tasks: [],
+    fences: {},
   });
 }
 

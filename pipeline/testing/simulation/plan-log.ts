@@ -39,6 +39,8 @@ export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number
     note: null,
     description: JSON.stringify(descriptions[epoch - 1]),
     dropped: kind === 'genesis' ? [] : dropped,
+    tasks: [],
+    fences: {},
   });
   log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
 }

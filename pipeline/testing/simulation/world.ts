@@ -1,10 +1,11 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
 import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
-import type { Version } from '#pipeline/plan/versions.ts';
+import { fencesOf, type Version } from '#pipeline/plan/versions.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import { watchFooting } from './footing.ts';
+import { forceInWorld } from './forced.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
 import { decide, readVersions } from './plan-log.ts';
@@ -21,6 +22,8 @@ const START_MS = 1_000;
 export class World {
   readonly scheduler: Scheduler;
   readonly log: SimulatedLog;
+  /** Its plan is that of another world, and speaks of offsets there. */
+  readonly isCopy: boolean;
   readonly processes: SimulatedProcess[] = [];
   readonly database: Database = { rows: [], positions: [], resume: [] };
   sinkOwners: Owner[] = [];
@@ -31,6 +34,8 @@ export class World {
   isShared = false;
   /** Another version will begin. */
   willCut = false;
+  /** The cut will be forced. */
+  willForce = false;
   kills = 0;
   rebalances = 0;
   writes = 0;
@@ -40,6 +45,7 @@ export class World {
 
   /** `past`: a world whose raw records, facts and ticks this one begins with, and whose time. */
   constructor(seed: number, past: World | null = null) {
+    this.isCopy = past !== null;
     this.scheduler = new Scheduler(seed, past?.scheduler.nowMs ?? START_MS);
     this.log = new SimulatedLog(this.scheduler);
     for (const graph of graphs) {
@@ -70,6 +76,23 @@ export class World {
     for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.#kill(process);
   }
 
+  /** The cut is forced, whatever runs. Now and then version 1 runs no more when it is. */
+  force(): void {
+    const old = this.#membersOf(1);
+    const gone = this.scheduler.random.chance(0.5) ? old : [];
+    for (const process of gone) {
+      process.kill();
+      process.isGone = true;
+    }
+    forceInWorld(this, () => {
+      for (const process of gone) {
+        process.isGone = false;
+        this.goOver(process, 2);
+        process.start();
+      }
+    });
+  }
+
   fail(error: unknown, owner: Owner): void {
     if (owner.isDead) return;
     if (isPipelineError(error)) this.code ??= error.code;
@@ -91,6 +114,7 @@ export class World {
       log: silentLog,
       metrics: silentMetrics,
       physicalName: (topic) => topic,
+      fences: this.isCopy ? new Map() : fencesOf(this.versions()),
     }).then(
       (delivery) => void delivery.failed.then((error) => this.fail(error, owner)),
       (error: unknown) => this.fail(error, owner),
@@ -202,13 +226,18 @@ export class World {
     else this.#pause(process.owner);
   }
 
+  /** It has found out that its version is over. */
+  endOld(process: SimulatedProcess, owner: Owner): void {
+    if (process.owner === owner) this.#kill(process);
+  }
+
   /** It comes back some time later. */
   #kill(process: SimulatedProcess): void {
     if (process.owner.isDead) return;
     process.kill();
     this.kills += 1;
     this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
-      if (!process.owner.isDead) return;
+      if (!process.owner.isDead || process.isGone) return;
       // It may be started as the new version before the old one has ended anywhere: it waits for it.
       const next = this.versions().length;
       const isSpare = this.isShared ? this.#membersOf(process.epoch).length > 1 : process.index > 0;
@@ -227,7 +256,7 @@ export class World {
     }
     for (const owner of [...this.sinkOwners, ...this.processes.map((process) => process.owner)])
       this.#resume(owner);
-    for (const process of this.processes) if (process.owner.isDead) process.start();
+    for (const process of this.processes) if (process.owner.isDead && !process.isGone) process.start();
   }
 
   #pause(owner: Owner): void {
