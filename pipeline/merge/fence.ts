@@ -39,3 +39,23 @@ export const withFence = (fences: readonly Fence[], fence: Fence): readonly Fenc
 /** Whether what a writer wrote at `offset` as version `epoch` lies behind a fence. */
 export const isFencedOff = (fences: readonly Fence[], epoch: number, offset: number): boolean =>
   fences.some((fence) => epoch < fence.epoch && offset > fence.offset);
+
+/** The fences of many writers, as a reader comes by them. */
+export interface Fences {
+  /** Whether a record of a channel (`topic/partition/writer`) counts. A fence does not, and is remembered. */
+  hears(channel: string, position: Pick<Position, 'sequence' | 'epoch'>, offset: number): boolean;
+}
+
+/** `known`: what is known already, as reading may begin behind it. */
+export function createFences(known: ReadonlyMap<string, readonly Fence[]> = new Map()): Fences {
+  const seen = new Map(known);
+  return {
+    hears: (channel, position, offset) => {
+      const { epoch } = position;
+      const fences = seen.get(channel) ?? [];
+      if (!isFence(position)) return !isFencedOff(fences, epoch, offset);
+      seen.set(channel, withFence(fences, { epoch, offset }));
+      return false;
+    },
+  };
+}

@@ -26,7 +26,10 @@ export function begunByDecree(options: {
 }): CheckpointContents {
   const { version, graph, step, tails } = options;
   const { offset, logTimeMs } = version.cut ?? { offset: 0, logTimeMs: 0 };
-  const { inputs, channels, destinations, streamTimes } = options.saved ?? atFirst(options);
+  const first = atFirst(options);
+  const { destinations, streamTimes } = options.saved ?? { destinations: {}, streamTimes: {} };
+  const inputs = { ...first.inputs, ...options.saved?.inputs };
+  const channels = { ...first.channels, ...options.saved?.channels };
   return {
     fingerprint: version.fingerprint,
     epoch: version.epoch,
@@ -56,14 +59,14 @@ export function begunByDecree(options: {
   };
 }
 
-/** Where a task of the version before began that took no checkpoint. What is new to the next version begins as it does there. */
+/** Where a task of the version before began to read. What is new to the next version begins as it does there. */
 function atFirst({
   genesis,
   graph,
   id,
 }: Pick<Parameters<typeof begunByDecree>[0], 'genesis' | 'graph' | 'id'>): Pick<
   CheckpointContents,
-  'inputs' | 'channels' | 'destinations' | 'streamTimes'
+  'inputs' | 'channels'
 > {
   const before = ownVersion(genesis);
   const processors = before?.description?.subTopologies.find(
@@ -93,7 +96,5 @@ function atFirst({
               .map((channel) => [channelName(channel), { sequence: 0, digest: 0 }]),
           )
         : {},
-    destinations: {},
-    streamTimes: {},
   };
 }

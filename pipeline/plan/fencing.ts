@@ -1,6 +1,6 @@
 /** Fences behind what tasks of the version before wrote, and how far they came there (`pipeline/merge/fence.ts`). */
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
-import { type Fence, fenceEntry, isFence, isFencedOff, withFence } from '#pipeline/merge/fence.ts';
+import { createFences, fenceEntry, isFence } from '#pipeline/merge/fence.ts';
 import { nextDigest, readPosition, writerName } from '#pipeline/merge/position.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
 import { readPartition } from '#pipeline/runtime/read-topic.ts';
@@ -69,7 +69,7 @@ async function readTails(
   const { topic, partition, writers } = place;
   const name = `${topic}/${partition}`;
   const tails = new Map([...writers].map((writer) => [writer, { sequence: 0, digest: 0 }]));
-  const fences = new Map<string, readonly Fence[]>();
+  const fences = createFences();
   const found = new Map<string, FencedWriter>();
   for await (const record of readPartition(kafka, physicalName(topic), partition)) {
     const position = readPosition(record.headers, `${name}/${record.offset}`);
@@ -77,11 +77,9 @@ async function readTails(
     const tail = tails.get(writer);
     if (tail === undefined || found.has(writer)) continue;
     const { offset } = record;
-    const earlier = fences.get(writer) ?? [];
-    if (isFence(position)) {
-      if (position.epoch === epoch) found.set(writer, { name, offset, ...tail });
-      else fences.set(writer, withFence(earlier, { epoch: position.epoch, offset }));
-    } else if (sequence > tail.sequence && !isFencedOff(earlier, position.epoch, offset)) {
+    const isHeard = fences.hears(writer, position, offset);
+    if (isFence(position) && position.epoch === epoch) found.set(writer, { name, offset, ...tail });
+    else if (isHeard && sequence > tail.sequence) {
       tail.sequence = sequence;
       tail.digest = nextDigest(previousDigest, record.timestampMs, record.key, record.value);
     }

@@ -84,6 +84,7 @@ export async function forceCut(options: ForceOptions): Promise<readonly ForcedTa
     // Checkpoints before the fences: what they cover lies before these then, and none of it is lost.
     await closeChangelogs(options, producer, version, short);
     const late = await tasksShort(options, versions);
+    if (late.length === 0) return [];
     for (const id of late) states.push(await findState(options, versions, id));
     const fenced = await putFences({ ...options, producer }, { before, version, late });
     const fences = [...fenced].flatMap(([task, partitions]) =>
@@ -107,7 +108,7 @@ export async function forceCut(options: ForceOptions): Promise<readonly ForcedTa
       const genesis = genesisOf(versions);
       const step = STEPS_BY_DECREE * version.epoch;
       const contents = begunByDecree({ ...options, ...state, genesis, version, step, tails });
-      await crossCuts(state.backend, genesis, before.epoch, version.epoch);
+      await crossCuts(state.backend, genesis, state.saved?.epoch ?? before.epoch, version.epoch);
       await writeState(options, producer, state, contents);
       done.push(forcedTask(state, tails));
     }

@@ -2,7 +2,7 @@
 import { backoffMs, type Clock } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Fetcher, Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
-import { type Fence, isFence, isFencedOff, withFence } from '#pipeline/merge/fence.ts';
+import { createFences, type Fence } from '#pipeline/merge/fence.ts';
 import { formatDigest, isTick, nextDigest, readPosition } from '#pipeline/merge/position.ts';
 import type { Sink, SinkBatch, SinkRecord, WriterPosition } from '#pipeline/rooms.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -49,7 +49,7 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   const stopping = new AbortController();
   let waiting: Waiting[] = [];
-  const fences = new Map(options.fences);
+  const fences = createFences(options.fences);
   let positions = new Map<string, WriterPosition>();
   /** `topic/partition` -> next offset that was read. */
   let read = new Map<string, number>();
@@ -67,19 +67,12 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
     if (isTick(record.headers)) return;
     const place = `${physical}/${partition}/${record.offset}`;
     const position = readPosition(record.headers, place);
-    const { writer, sequence, epoch, previousDigest } = position;
+    const { writer, sequence, previousDigest } = position;
     const channel = `${topic.name}/${partition}/${writer}`;
-    if (isFence(position)) {
-      fences.set(channel, withFence(fences.get(channel) ?? [], { epoch, offset: record.offset }));
-      return;
-    }
-    if (record.value === null) return;
-    if (isFencedOff(fences.get(channel) ?? [], epoch, record.offset)) {
-      metrics.add('duplicates_dropped_total', { where: `sink:${name}` });
-      return;
-    }
     const base = { topic: topic.name, partition, writer };
     let last = positions.get(channel);
+    const isHeard = fences.hears(channel, position, record.offset);
+    if (record.value === null) return;
     // A sink that starts at the end takes each writer as it finds it.
     if (last === undefined) {
       const isFirst = !isFromEnd;
@@ -89,7 +82,7 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
         digest: isFirst ? formatDigest(0) : formatDigest(previousDigest),
       };
     }
-    if (sequence <= last.sequence) {
+    if (sequence <= last.sequence || !isHeard) {
       metrics.add('duplicates_dropped_total', { where: `sink:${name}` });
       return;
     }

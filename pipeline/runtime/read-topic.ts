@@ -1,6 +1,6 @@
 /** Reads a topic from its start to its present end, without a group and without a trace. */
 import type { Kafka, KafkaRecord, OffsetRange } from '#pipeline/kafka/types.ts';
-import { type Fence, isFence, isFencedOff, withFence } from '#pipeline/merge/fence.ts';
+import { createFences } from '#pipeline/merge/fence.ts';
 import { isTick, readPosition } from '#pipeline/merge/position.ts';
 import type { SinkRecord } from '#pipeline/rooms.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -92,15 +92,12 @@ export async function* readDerived<S extends RecordSchema>(
   physicalName: string,
 ): AsyncGenerator<SinkRecord<ValueOf<S>>> {
   const seen = new Map<string, number>();
-  const fences = new Map<string, readonly Fence[]>();
+  const fences = createFences();
   for await (const { partition, record } of readToEnd(kafka, physicalName)) {
     if (isTick(record.headers)) continue;
     const position = readPosition(record.headers, `${physicalName}/${partition}/${record.offset}`);
     const channel = `${partition}/${position.writer}`;
-    const own = fences.get(channel) ?? [];
-    const { epoch } = position;
-    if (isFence(position)) fences.set(channel, withFence(own, { epoch, offset: record.offset }));
-    if (record.value === null || isFencedOff(own, epoch, record.offset)) continue;
+    if (!fences.hears(channel, position, record.offset) || record.value === null) continue;
     if (position.sequence <= (seen.get(channel) ?? 0)) continue;
     seen.set(channel, position.sequence);
     yield {

@@ -78,12 +78,15 @@ export class World {
 
   /** The cut is forced, whatever runs. Now and then version 1 runs no more when it is. */
   force(): void {
+    const { random } = this.scheduler;
     const old = this.#membersOf(1);
-    const gone = this.scheduler.random.chance(0.5) ? old : [];
+    const gone = random.chance(0.3) ? old : [];
     for (const process of gone) {
       process.kill();
       process.isGone = true;
     }
+    // What wakes up later does what it was about to do.
+    for (const { owner } of old) if (random.chance(0.6)) this.#pause(owner, random.between(10, 200));
     forceInWorld(this, () => {
       for (const process of gone) {
         process.isGone = false;
@@ -259,9 +262,9 @@ export class World {
     for (const process of this.processes) if (process.owner.isDead && !process.isGone) process.start();
   }
 
-  #pause(owner: Owner): void {
+  #pause(owner: Owner, forMs = this.scheduler.random.between(1, 60)): void {
     owner.isPaused = true;
-    this.scheduler.after(this.scheduler.random.between(1, 60), WORLD, () => this.#resume(owner));
+    this.scheduler.after(forMs, WORLD, () => this.#resume(owner));
   }
   #resume(owner: Owner): void {
     owner.isPaused = false;
