@@ -1,4 +1,5 @@
 /** What a task begins with at a cut that the version before cannot bring it to (engine rules, 11.3). */
+import { PipelineError } from '#pipeline/errors.ts';
 import { channelName } from '#pipeline/merge/channel.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
@@ -25,7 +26,9 @@ export function begunByDecree(options: {
   readonly tails: readonly FencedWriter[];
 }): CheckpointContents {
   const { version, graph, step, tails } = options;
-  const { offset, logTimeMs } = version.cut ?? { offset: 0, logTimeMs: 0 };
+  if (version.cut === null)
+    throw new PipelineError('INVARIANT_BROKEN', `version ${version.epoch} begins at no cut`);
+  const { offset, logTimeMs } = version.cut;
   const first = atFirst(options);
   const { destinations, streamTimes } = options.saved ?? { destinations: {}, streamTimes: {} };
   const inputs = { ...first.inputs, ...options.saved?.inputs };
