@@ -1,4 +1,7 @@
 /** A cut that is forced: the operator who does it, and what still holds of what comes out then. */
+
+import { createFences } from '#pipeline/merge/fence.ts';
+import { formatPosition, nextDigest, POSITION_HEADER, readPosition } from '#pipeline/merge/position.ts';
 import { forceCut } from '#pipeline/plan/force.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { type Owner, simulatedClock, WORLD } from './scheduler.ts';
@@ -43,6 +46,34 @@ export function forceInWorld(world: World, onDone: () => void): void {
     );
   };
   attempt();
+}
+
+/** A request of a copy of a forced task arrives, from long ago: the next record of its stream, as version 1 wrote it. */
+export function writeAsZombie(world: World): void {
+  const { log, scheduler } = world;
+  const version = world.versions().at(-1);
+  const names = [...(version?.fences.keys() ?? [])];
+  if (version === undefined || names.length === 0) return;
+  const [topic = '', partition = '', writer = ''] = scheduler.random.pick(names).split('/');
+  const { records } = log.partition(topic, Number(partition));
+  const fences = createFences();
+  let [sequence, digest] = [0, 0];
+  for (const record of records) {
+    const position = readPosition(record.headers, topic);
+    if (!fences.hears(position.writer, position, record.offset)) continue;
+    if (position.writer !== writer || position.sequence <= sequence) continue;
+    sequence = position.sequence;
+    digest = nextDigest(digest, record.timestampMs, record.key, record.value);
+  }
+  const like = records.find(({ value }) => value !== null);
+  if (like === undefined) return;
+  const position = formatPosition({ writer, sequence: sequence + 1, epoch: 1, previousDigest: digest });
+  log.append(topic, Number(partition), {
+    timestampMs: version.cut?.logTimeMs ?? 0,
+    key: like.key,
+    value: like.value,
+    headers: [[POSITION_HEADER, Buffer.from(position)]],
+  });
 }
 
 /** Whether a stream is of a forced task, or of one that reads what forced ones write. */

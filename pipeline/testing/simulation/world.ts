@@ -5,7 +5,7 @@ import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import { watchFooting } from './footing.ts';
-import { forceInWorld } from './forced.ts';
+import { forceInWorld, writeAsZombie } from './forced.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
 import { decide, readVersions } from './plan-log.ts';
@@ -78,6 +78,7 @@ export class World {
 
   /** The cut is forced, whatever runs. Now and then version 1 runs no more when it is. */
   force(): void {
+    if (this.versions().length === 1) return;
     const { random } = this.scheduler;
     const old = this.#membersOf(1);
     const gone = random.chance(0.3) ? old : [];
@@ -88,6 +89,8 @@ export class World {
     // What wakes up later does what it was about to do.
     for (const { owner } of old) if (random.chance(0.6)) this.#pause(owner, random.between(10, 200));
     forceInWorld(this, () => {
+      for (let times = random.between(0, 4); times > 0; times -= 1)
+        this.scheduler.after(random.between(0, 200), WORLD, () => writeAsZombie(this));
       for (const process of gone) {
         process.isGone = false;
         this.goOver(process, 2);
@@ -251,6 +254,10 @@ export class World {
 
   calm(): void {
     this.log.faults = CALM;
+    if ((this.versions().at(-1)?.forced.length ?? 0) > 0 && this.scheduler.random.chance(0.5)) {
+      for (const process of this.processes) process.kill();
+      for (let times = 3; times > 0; times -= 1) writeAsZombie(this);
+    }
     for (const partitions of this.log.topics.values()) {
       for (const partition of partitions) {
         partition.speed = 1;
