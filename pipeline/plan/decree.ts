@@ -30,10 +30,11 @@ export function begunByDecree(options: {
     throw new PipelineError('INVARIANT_BROKEN', `version ${version.epoch} begins at no cut`);
   const { offset, logTimeMs } = version.cut;
   const first = atFirst(options);
-  const { destinations, streamTimes } = options.saved ?? { destinations: {}, streamTimes: {} };
-  const inputs = { ...first.inputs, ...options.saved?.inputs };
-  const channels = { ...first.channels, ...options.saved?.channels };
+  const saved = options.saved ?? { inputs: {}, channels: {}, destinations: {}, streamTimes: {} };
+  // One that rests at the cut before was never gone on with.
+  const { nextEpoch: _, ...kept } = { nextEpoch: 0, ...saved };
   return {
+    ...kept,
     fingerprint: version.fingerprint,
     epoch: version.epoch,
     step,
@@ -41,7 +42,7 @@ export function begunByDecree(options: {
     lastKey: { logTimeMs, rank: 0, order: offset },
     inputs: {
       ...Object.fromEntries(
-        Object.entries(inputs).map(([name, point]) => [
+        Object.entries({ ...first.inputs, ...saved.inputs }).map(([name, point]) => [
           name,
           { ...point, maximumMs: Math.max(point.maximumMs, logTimeMs) },
         ]),
@@ -49,16 +50,15 @@ export function begunByDecree(options: {
       [`${graph.planTopic.name}/0`]: { offset: offset + 1, maximumMs: logTimeMs, digest: 0 },
     },
     channels: Object.fromEntries(
-      Object.entries(channels).map(([name, point]) => [
+      Object.entries({ ...first.channels, ...saved.channels }).map(([name, point]) => [
         name,
         name.endsWith('/') ? point : { ...point, floorMs: logTimeMs },
       ]),
     ),
     destinations: {
-      ...destinations,
+      ...saved.destinations,
       ...Object.fromEntries(tails.map(({ name, sequence, digest }) => [name, { sequence, digest }])),
     },
-    streamTimes,
   };
 }
 
