@@ -15,6 +15,6 @@ test('a forced upgrade says which tasks are not exactly once, and what may come 
   ]);
 });
 
-test('an upgrade for which nothing was forced says nothing of it', () => {
-  expect(forcedLines([])).toEqual([]);
+test('says so when all tasks had come to the cut', () => {
+  expect(forcedLines([])).toEqual(['all tasks are at the cut: nothing was forced']);
 });

@@ -10,7 +10,6 @@ import { upgrade as decide, tasksShort } from '#pipeline/plan/cut.ts';
 import { type Description, fingerprintOf } from '#pipeline/plan/description.ts';
 import { type ForcedTask, forceCut } from '#pipeline/plan/force.ts';
 import type { Version } from '#pipeline/plan/versions.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
 import { shortVersion } from '#pipeline/runtime/plan.ts';
 import { stateFolder } from '#pipeline/runtime/processing.ts';
 import { openLevelBackend } from '#pipeline/state/level.ts';
@@ -59,8 +58,10 @@ export async function upgrade(options: UpgradeCommand, io: Io = processIo): Prom
     `version ${shortVersion(version)} begins at ${timestamp(cut?.logTimeMs ?? 0)}, in the order of the log`,
   );
   if (dropped.length > 0) io.out(`stores that end there: ${dropped.join(', ')}`);
-  for (const line of forcedLines(forced)) io.out(line);
-  if (options.force) return 0;
+  if (options.force) {
+    for (const line of forcedLines(forced)) io.out(line);
+    return 0;
+  }
   io.out(
     'processes of the version before end by themselves once their tasks are there; start this version now or then: it waits for them',
   );
@@ -73,32 +74,27 @@ const decideCut = (
   description: Description,
 ): Promise<Version> => decide({ ...plan, graph, description, emptied: empty, note, clock: systemClock });
 
-/** The cut to this version is decided first, unless it is; and before that, one that is not reached yet is forced. */
+/** The cut to this version is decided first, unless it is already. */
 async function goOverByForce(
   options: UpgradeCommand,
   plan: PlanAccess,
   description: Description,
 ): Promise<{ readonly version: Version; readonly forced: readonly ForcedTask[] }> {
+  const present = plan.versions.at(-1);
+  const isDecided = present?.fingerprint === fingerprintOf(description);
+  const version = isDecided ? present : await decideCut(options, plan, description);
   const instance = randomUUID();
   const scratch = join(resolve(options.dataDir), `force-${instance}`);
-  const { note } = options;
-  const openScratch = (task: TaskId) => openLevelBackend(stateFolder(scratch, task));
-  const force = (attempt: string) =>
-    forceCut({
+  try {
+    const forced = await forceCut({
       ...plan,
       graph,
       clock: systemClock,
-      note,
-      instance: `${instance}-${attempt}`,
-      openScratch: (task) => openScratch({ ...task, subTopology: `${attempt}-${task.subTopology}` }),
+      note: options.note,
+      instance,
+      openScratch: (task) => openLevelBackend(stateFolder(scratch, task)),
     });
-  try {
-    const present = plan.versions.at(-1);
-    if (present?.fingerprint === fingerprintOf(description))
-      return { version: present, forced: await force('present') };
-    const before = (present?.cut ?? null) === null ? [] : await force('before');
-    const version = await decideCut(options, plan, description);
-    return { version, forced: [...before, ...(await force('present'))] };
+    return { version, forced };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -115,7 +111,7 @@ async function sayWhatIsShort(plan: PlanAccess, io: Io): Promise<void> {
 
 /** What became of the tasks that were brought to the cut by decree. */
 export function forcedLines(forced: readonly ForcedTask[]): readonly string[] {
-  if (forced.length === 0) return [];
+  if (forced.length === 0) return ['all tasks are at the cut: nothing was forced'];
   return [
     `forced, and not exactly once: ${forced.map(({ task }) => task).join(', ')} and what reads from ${forced.length === 1 ? 'it' : 'them'}`,
     ...forced.map(({ task, repeated, isEmpty }) => {

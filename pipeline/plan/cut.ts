@@ -58,7 +58,7 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   const late = (await tasksShort(options, versions)).map(nameOf);
   if (late.length > 0)
     throw refused(
-      `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there, or force the cut if it cannot run any more`,
+      `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there, or, where it cannot run any more, force that cut with the code of version ${present.epoch}: "baleen upgrade --force"`,
     );
   await appendDecision(options, {
     kind: 'cut',
