@@ -115,7 +115,8 @@ describe.skipIf(process.env['KAFKA_BROKERS'] === undefined)(
         startOffsets: {},
         atMs: clock.nowMs(),
       } as const;
-      await appendDecision(plan, { ...cut, note: null, description: null, dropped: [] });
+      const nothing = { note: null, description: null, dropped: [], tasks: [], fences: {} };
+      await appendDecision(plan, { ...cut, ...nothing });
       expect(await last.running.ended).toBe(2);
       await last.running.stop();
     });
