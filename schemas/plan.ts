@@ -36,7 +36,7 @@ export const plan = {
       type: {
         type: 'enum',
         name: 'PlanKind',
-        symbols: ['genesis', 'unknown', 'cut', 'skip'],
+        symbols: ['genesis', 'unknown', 'cut', 'skip', 'force'],
         default: 'unknown',
       },
     },
@@ -66,7 +66,30 @@ export const plan = {
       default: [],
     },
     { name: 'skip', type: nullable(skippedStep), doc: 'kind skip alone', default: null },
+    {
+      name: 'tasks',
+      type: { type: 'array', items: 'string' },
+      doc: 'of the version before, that are brought to the cut of this epoch by decree',
+      default: [],
+    },
+    {
+      name: 'fences',
+      type: { type: 'map', values: 'long' },
+      doc: '<topic>/<partition>/<writer> -> offset of the fence behind which only this epoch counts',
+      default: {},
+    },
   ],
 } as const;
 
 export type Plan = ValueOf<typeof plan>;
+
+/** What most decisions say nothing of. */
+export const UNSAID = {
+  startOffsets: {},
+  note: null,
+  description: null,
+  dropped: [],
+  skip: null,
+  tasks: [],
+  fences: {},
+} as const satisfies Partial<Plan>;

@@ -266,7 +266,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'deletion-unchecked',
     file: 'runtime/snapshot.ts',
-    from: 'if (first === null || step < whole.highest) return;',
+    from: 'if (first === null || !isCounted || step < whole.highest) return;',
     to: 'if (first === null) return;',
   },
   {
@@ -501,12 +501,85 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     from: "metrics.add('skips_total', { subtopology: node.name });",
     to: 'return true;',
   },
+  // Forced cuts.
+  {
+    name: 'what-is-behind-a-fence-is-heard',
+    file: 'merge/inbound.ts',
+    from: 'if (isFencedOff(channel.fences, position.epoch, record.offset)) return true;',
+    to: '',
+  },
+  {
+    name: 'fences-not-restored',
+    file: 'merge/channel.ts',
+    from: 'channel.fences = point?.fences ?? [];',
+    to: '',
+  },
+  {
+    name: 'old-version-reads-on-behind-a-fence',
+    file: 'merge/inbound.ts',
+    from: 'if (position.epoch > epoch) throw fencedOff(place, position, epoch);',
+    to: '',
+  },
+  {
+    name: 'sequences-by-decree-from-the-checkpoint',
+    file: 'plan/decree.ts',
+    from: '...Object.fromEntries(tails.map(',
+    to: '...Object.fromEntries(tails.slice(0, 0).map(',
+  },
+  {
+    name: 'tail-is-the-last-and-not-the-highest',
+    file: 'plan/fencing.ts',
+    from: 'else if (isHeard && sequence > tail.sequence) {',
+    to: 'else if (isHeard) {',
+  },
+  {
+    name: 'what-was-not-folded-by-decree-is-passed-over',
+    file: 'plan/decree.ts',
+    from: '{ ...point, floorMs: logTimeMs }',
+    to: 'point',
+  },
+  {
+    name: 'what-was-not-folded-keeps-its-time',
+    file: 'plan/decree.ts',
+    from: 'maximumMs: Math.max(point.maximumMs, logTimeMs)',
+    to: 'maximumMs: point.maximumMs',
+  },
+  {
+    name: 'last-checkpoint-after-the-fence',
+    file: 'plan/force.ts',
+    from: 'await closeChangelogs(options, producer, version, short);',
+    to: '',
+  },
+  {
+    name: 'a-closed-changelog-still-counts',
+    file: 'state/changelog.ts',
+    from: 'if (this.#closings.length > 0 && this.closingAfter(epochOf(meta)) !== null) return null;',
+    to: '',
+  },
+  {
+    name: 'a-folder-counts-behind-a-closing',
+    file: 'runtime/restore.ts',
+    from: 'if (closing !== null && isFolderUsed) return false;',
+    to: '',
+  },
+  {
+    name: 'a-closing-is-read-past',
+    file: 'runtime/restore.ts',
+    from: 'closing?.offset ?? next',
+    to: 'next',
+  },
+  {
+    name: 'sink-hears-what-is-behind-a-fence',
+    file: 'runtime/delivery.ts',
+    from: 'if (sequence <= last.sequence || !isHeard) {',
+    to: 'if (sequence <= last.sequence) {',
+  },
   // Delivery.
   {
     name: 'sink-takes-duplicates',
     file: 'runtime/delivery.ts',
-    from: 'if (sequence <= last.sequence) {',
-    to: 'if (sequence < last.sequence) {',
+    from: 'if (sequence <= last.sequence || !isHeard) {',
+    to: 'if (sequence < last.sequence || !isHeard) {',
   },
 ];
 

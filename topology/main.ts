@@ -8,10 +8,11 @@ import { type KafkaSecurity, openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka, Membership } from '#pipeline/kafka/types.ts';
 import { untilAtCut } from '#pipeline/plan/cut.ts';
 import { type Description, describeVersion, fingerprintOf } from '#pipeline/plan/description.ts';
+import { fencesOf } from '#pipeline/plan/versions.ts';
 import type { Connector, Sink, SinkRecord } from '#pipeline/rooms.ts';
 import { type Shard, tasksOfShard } from '#pipeline/runtime/assignment.ts';
 import { type Connecting, startConnecting } from '#pipeline/runtime/connecting.ts';
-import { type Delivery, startDelivery } from '#pipeline/runtime/delivery.ts';
+import { type Delivery, type DeliveryOptions, startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
 import { openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
@@ -161,7 +162,8 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
           })
         : null;
     progress(`version ${shortVersion(genesis)}: ${said(sharing, processing, threads)}`);
-    const delivering = await startSinks(options, common);
+    const fences = fencesOf(genesis.versions ?? []);
+    const delivering = await startSinks(options, common, fences);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
     return assemble({ ...common, processing, membership, delivering, connecting });
@@ -199,7 +201,11 @@ interface Delivering {
   readonly deliveries: readonly Delivery[];
 }
 
-async function startSinks(options: PipelineOptions, common: Common): Promise<Delivering> {
+async function startSinks(
+  options: PipelineOptions,
+  common: Common,
+  fences: DeliveryOptions['fences'] & {},
+): Promise<Delivering> {
   const { kafka, serde, physicalName } = common;
   const opened = new Map<string, Sink>();
   const deliveries: Delivery[] = [];
@@ -215,7 +221,7 @@ async function startSinks(options: PipelineOptions, common: Common): Promise<Del
     await sink.check(AbortSignal.timeout(30_000));
     const { name, inputs } = definition;
     const onDelivered = (records: readonly SinkRecord[]) => options.onDelivered?.(name, records);
-    deliveries.push(await startDelivery({ ...common, log, name, sink, inputs, onDelivered }));
+    deliveries.push(await startDelivery({ ...common, log, name, sink, inputs, fences, onDelivered }));
     opened.set(name, sink);
   }
   return { sinks: opened, deliveries };

@@ -1,4 +1,5 @@
 /** Tasks in threads on a real broker: what they fold, how they end, and what is left when one dies. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { ensureTopics } from '#pipeline/runtime/topic-settings.ts';
 import { openSerde } from '#pipeline/serde/serde.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
+import { UNSAID } from '#schemas/plan.ts';
 import { planTopic } from '#schemas/topics.ts';
 import { allTopics, graph } from './graph.ts';
 import { physicalTopics } from './main.ts';
@@ -108,14 +110,8 @@ describe.skipIf(process.env['KAFKA_BROKERS'] === undefined)(
 
       // The end of a version is that of all threads.
       const last = await start(2);
-      const cut = {
-        kind: 'cut',
-        epoch: 2,
-        fingerprint: 'next',
-        startOffsets: {},
-        atMs: clock.nowMs(),
-      } as const;
-      await appendDecision(plan, { ...cut, note: null, description: null, dropped: [], skip: null });
+      const cut = { ...UNSAID, kind: 'cut', epoch: 2, fingerprint: 'next', atMs: clock.nowMs() } as const;
+      await appendDecision(plan, cut);
       expect(await last.running.ended).toBe(2);
       await last.running.stop();
     });

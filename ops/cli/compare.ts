@@ -61,10 +61,12 @@ async function readStreams(kafka: Kafka, topic: string, untilMs: number): Promis
     if (isTick(record.headers) || record.timestampMs > untilMs) continue;
     const position = record.headers.find(([name]) => name === POSITION_HEADER)?.[1].toString('latin1') ?? '';
     const cut = position.indexOf(':');
+    const sequence = Number.parseInt(position.slice(cut + 1), 10);
+    // A fence.
+    if (sequence === 0) continue;
     const name = `${partition}/${position.slice(0, Math.max(0, cut))}`;
     const stream = streams.get(name) ?? { sequence: 0, digests: [], whole: createHash('sha256') };
     streams.set(name, stream);
-    const sequence = Number.parseInt(position.slice(cut + 1), 10);
     if (sequence <= stream.sequence) continue;
     stream.sequence = sequence;
     const own = createHash('sha256');

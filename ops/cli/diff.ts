@@ -71,16 +71,19 @@ async function beforeOf(
   return { before, past, versions };
 }
 
-const versionJson = ({ epoch, fingerprint, cut, atMs, note }: Version) => ({
+const versionJson = ({ epoch, fingerprint, cut, forced, atMs, note }: Version) => ({
   epoch,
   fingerprint,
   cut,
+  forced,
   atMs,
   note,
 });
 
-const versionLine = ({ epoch, fingerprint, atMs, note }: Version): string =>
-  `version ${epoch} is ${fingerprint.slice(0, 12)}, decided ${timestamp(atMs)}${note === null ? '' : `: ${stripped(note)}`}`;
+const versionLine = ({ epoch, fingerprint, atMs, note, forced }: Version): string => {
+  const how = forced.length === 0 ? '' : `, its cut forced for ${forced.join(', ')} (not exactly once)`;
+  return `version ${epoch} is ${fingerprint.slice(0, 12)}, decided ${timestamp(atMs)}${how}${note === null ? '' : `: ${stripped(note)}`}`;
+};
 
 /** One line for each, in columns. */
 export function changeLines(changes: readonly Change[]): readonly string[] {

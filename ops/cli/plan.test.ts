@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Mark } from '#pipeline/poison/gate.ts';
 import type { NoteName } from '#pipeline/poison/notes.ts';
-import type { Plan } from '#schemas/plan.ts';
+import { type Plan, UNSAID } from '#schemas/plan.ts';
 import { decisionLine } from './plan.ts';
 import { suspectsIn } from './skip.ts';
 
 const decision: Plan = {
-  ...{ kind: 'cut', epoch: 2, fingerprint: 'abcdef0123456789', startOffsets: {}, atMs: 0, note: 'faster' },
-  ...{ description: null, dropped: [], skip: null },
+  ...UNSAID,
+  ...{ kind: 'cut', epoch: 2, fingerprint: 'abcdef0123456789', atMs: 0, note: 'faster' },
 };
 
 describe('decisions of the plan', () => {

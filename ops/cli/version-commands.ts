@@ -44,20 +44,34 @@ export function addVersionCommands(
     .summary('go over from the version that runs to this one')
     .description(
       'Decides, for good, that this version begins now. The one that runs folds up to there and ends; then start this ' +
-        'one. Without --yes it only says what would happen.',
+        'one. Without --yes it only says what would happen. --force is for a version that cannot run any more, before or ' +
+        'after the cut was decided: its tasks go on from their last checkpoints, and what they wrote since comes out twice.',
     )
     .option('--yes', 'decide it')
+    .option(
+      '--force',
+      'bring tasks to the cut that the version before cannot bring there any more; not exactly once',
+    )
     .option('--empty <store>', 'this store begins anew, as its layout changed; may be repeated', collect, [])
     .option('--note <text>', 'why; kept in the plan')
     .addOption(dataDir())
     .addOption(json())
     .addOption(configFile())
-    .addHelpText('after', examples(['upgrade', 'upgrade --yes', 'upgrade --empty enrich.prices --yes']))
+    .addHelpText(
+      'after',
+      examples([
+        'upgrade',
+        'upgrade --yes',
+        'upgrade --empty enrich.prices --yes',
+        "upgrade --force --yes --note 'version 3 runs out of memory'",
+      ]),
+    )
     .action(async (given) => {
       const { upgrade } = await import('./upgrade.ts');
       finish(
         await upgrade({
           yes: given.yes === true,
+          force: given.force === true,
           empty: given.empty,
           note: given.note ?? null,
           dataDir: given.dataDir,

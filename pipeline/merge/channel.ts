@@ -1,6 +1,7 @@
 /** A channel is what the merge orders: one writer of one partition. A raw, fact or plan partition is one writer. */
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { byCodeUnits } from '#pipeline/state/byte-order.ts';
+import type { Fence } from './fence.ts';
 
 /** An input record that waits for its turn. */
 export interface Pending {
@@ -46,6 +47,10 @@ export interface Channel {
   pendingTick: { logTimeMs: number; sequence: number; sinceMs: number } | null;
   /** Highest epoch seen in Kafka; 0 before the first record, and on raw, fact and plan partitions. */
   epoch: number;
+  /** Of this writer, in this partition, in order of their epochs. */
+  fences: readonly Fence[];
+  /** What is earlier counts as of this log time; 0: nothing is. */
+  floorMs: number;
   /** First sequence that a later version than the reader's wrote; +Infinity: none was seen. */
   laterFrom: number;
 }
@@ -107,6 +112,8 @@ export const createChannel = (topic: string, partition: number, writer: string):
   early: new Queue(),
   pendingTick: null,
   epoch: 0,
+  fences: [],
+  floorMs: 0,
   laterFrom: Number.POSITIVE_INFINITY,
 });
 
@@ -117,10 +124,18 @@ export interface ChannelPoint {
   readonly digest: number;
   /** Last of them that was seen in Kafka, where that is an earlier one: those between are compared when they are. */
   readonly stored?: { readonly sequence: number; readonly digest: number };
+  /** Seen so far, where there are any: reading may go on behind them. */
+  readonly fences?: readonly Fence[];
+  /** What is earlier counts as of this log time; absent: nothing is. */
+  readonly floorMs?: number;
 }
 
-export const channelPoint = ({ folded, stored, writer }: Channel): ChannelPoint =>
-  writer === '' || stored.sequence >= folded.sequence ? { ...folded } : { ...folded, stored: { ...stored } };
+export const channelPoint = ({ folded, stored, writer, fences, floorMs }: Channel): ChannelPoint => ({
+  ...folded,
+  ...(writer === '' || stored.sequence >= folded.sequence ? {} : { stored: { ...stored } }),
+  ...(fences.length === 0 ? {} : { fences }),
+  ...(floorMs === 0 ? {} : { floorMs }),
+});
 
 /** Sets a new channel to where a checkpoint left it; null: there is none. */
 export function resumeChannel(channel: Channel, point: ChannelPoint | null): void {
@@ -128,6 +143,9 @@ export function resumeChannel(channel: Channel, point: ChannelPoint | null): voi
   channel.folded = { sequence, digest };
   channel.last = { sequence, digest };
   channel.stored = { ...(point?.stored ?? channel.folded) };
+  channel.fences = point?.fences ?? [];
+  channel.floorMs = point?.floorMs ?? 0;
+  channel.frontierMs = channel.floorMs;
 }
 
 export const channelName = (channel: Pick<Channel, 'topic' | 'partition' | 'writer'>): string =>

@@ -24,8 +24,8 @@ const forked = (channel: Channel, sequence: number): PipelineError =>
     `${channelName(channel)}: record ${sequence} in the log has other bytes than this process made; its logic is not a fold: compare with baleen replay`,
   );
 
-const pendingOf = ({ entry, sequence, digest }: Handed): Pending => ({
-  logTimeMs: entry.timestampMs,
+const pendingOf = ({ entry, sequence, digest }: Handed, floorMs: number): Pending => ({
+  logTimeMs: Math.max(entry.timestampMs, floorMs),
   order: sequence,
   offset: -1,
   maximumBefore: 0,
@@ -52,12 +52,12 @@ export function takeHanded(channel: Channel, handed: Handed): void {
   if (sequence <= last.sequence) return;
   if (sequence === last.sequence + 1) {
     if (handed.digestBefore >>> 0 !== last.digest >>> 0) throw forked(channel, last.sequence);
-    take(channel, pendingOf(handed));
+    take(channel, pendingOf(handed, channel.floorMs));
     return;
   }
   const first = early.first;
   if (first !== undefined && sequence !== first.order + early.length) early.clear();
-  early.push(pendingOf(handed));
+  early.push(pendingOf(handed, channel.floorMs));
 }
 
 /** Kafka has moved `last` on: what was early may be next now. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, channelPoint, createChannel, resumeChannel } from './channel.ts';
+import { fenceEntry } from './fence.ts';
 import { acceptTick, derivedInbound, rawInbound } from './inbound.ts';
 import { formatPosition, nextDigest, POSITION_HEADER, readPosition, TICK_HEADER } from './position.ts';
 import { isTailLate, tailLost } from './tails.ts';
@@ -255,6 +256,63 @@ describe('derivedInbound', () => {
     inbound.accept(writer(0, 50));
     inbound.accept(inEpoch(writer(1, 50), 2));
     expect(channels.map(({ laterFrom }) => laterFrom)).toEqual([2, Number.POSITIVE_INFINITY]);
+  });
+
+  const fence = (offset: number, writer: string, epoch: number): KafkaRecord => ({
+    ...fenceEntry(writer, epoch, 100),
+    offset,
+  });
+
+  test('drops what a writer goes on writing as an earlier version behind a fence, and takes the next version', () => {
+    const { channels, inbound } = open({ epoch: 2, cutMs: 100 });
+    const [old, zombie] = [createWriter('w-0'), createWriter('w-0')];
+    const [first, again] = [old(0, 100), zombie(0, 100)];
+    expect(inbound.accept(first)).toBe(false);
+    expect(inbound.accept(again)).toBe(true);
+    expect(inbound.accept(fence(1, 'w-0', 2))).toBe(false);
+    expect(inbound.accept(zombie(2, 100, 'unheard'))).toBe(true);
+    expect(inbound.accept(zombie(3, 100, 'unheard'))).toBe(true);
+    expect(inbound.accept(inEpoch(old(4, 101, 'heard'), 2))).toBe(false);
+    expect(channels[0].queue.length).toBe(2);
+  });
+
+  test('knows a fence after a restart that reads on behind it', () => {
+    const { channels, inbound } = open({ epoch: 2, cutMs: 100 });
+    inbound.accept(fence(0, 'w-0', 2));
+    inbound.accept(fence(1, 'w-1', 2));
+    const restarted = open({ epoch: 2, cutMs: 100, resumeOffset: 2 });
+    for (const [index, channel] of restarted.channels.entries())
+      resumeChannel(channel, channelPoint(channels[index] as Channel));
+    expect(restarted.inbound.accept(createWriter('w-0')(2, 100))).toBe(true);
+    expect(restarted.channels[0].queue.length).toBe(0);
+  });
+
+  test('hears after a restart what lies before a fence that it knows', () => {
+    const { inbound, channels } = open({ epoch: 2, cutMs: 100 });
+    channels[0].fences = [{ epoch: 2, offset: 5 }];
+    expect(inbound.accept(createWriter('w-0')(0, 100))).toBe(false);
+    expect(channels[0].queue.length).toBe(1);
+  });
+
+  test('a version that is over stops at the fence, also of a writer that it does not know', () => {
+    for (const writer of ['w-0', 'other-0'])
+      expect(codeOf(() => open().inbound.accept(fence(0, writer, 2)))).toBe('EPOCH_CLOSED');
+  });
+
+  test('counts what was not folded at a forced cut as if it had come there', () => {
+    const { channels, inbound } = open({ epoch: 2, cutMs: 100 });
+    const [channel] = channels;
+    const writer = createWriter('w-0');
+    const before = writer(0, 40);
+    const { key, value } = before;
+    const digest = nextDigest(0, 40, key, value);
+    resumeChannel(channel, { sequence: 1, digest, floorMs: 100 });
+    expect(channel.frontierMs).toBe(100);
+    for (const record of [before, writer(1, 60), writer(2, 100), inEpoch(writer(3, 130), 2)])
+      inbound.accept(record);
+    const times = [1, 2, 3].map(() => channel.queue.shift()).map((pending) => pending?.logTimeMs);
+    expect(times).toEqual([100, 100, 130]);
+    expect(channelPoint(channel)).toMatchObject({ sequence: 1, floorMs: 100 });
   });
 
   test('holds a tick back until the records that it covers are here', () => {

@@ -5,6 +5,7 @@
 import { PipelineError } from '#pipeline/errors.ts';
 import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, sizeOf } from './channel.ts';
+import { isFence, isFencedOff, withFence } from './fence.ts';
 import { confirm, type Handed, isNextSeen, takeEarly, takeHanded } from './handover.ts';
 import { isTick, nextDigest, type Position, readPosition } from './position.ts';
 
@@ -156,7 +157,7 @@ export function derivedInbound(options: {
   const queue = (channel: Channel, sequence: number, digest: number, record: KafkaRecord): void => {
     waitingBytes += sizeOf(record);
     channel.queue.push({
-      logTimeMs: record.timestampMs,
+      logTimeMs: Math.max(record.timestampMs, channel.floorMs),
       order: sequence,
       offset: record.offset,
       maximumBefore: 0,
@@ -199,6 +200,12 @@ export function derivedInbound(options: {
       nextOffset = record.offset + 1;
       const position = readPosition(record.headers, place);
       const channel = byWriter.get(position.writer);
+      if (isFence(position)) {
+        if (position.epoch > epoch) throw fencedOff(place, position, epoch);
+        if (channel !== undefined)
+          channel.fences = withFence(channel.fences, { epoch: position.epoch, offset: record.offset });
+        return false;
+      }
       if (channel === undefined && position.epoch < epoch) return true;
       if (channel === undefined && position.epoch > epoch) {
         firstOfLater ??= record.offset;
@@ -211,6 +218,7 @@ export function derivedInbound(options: {
         );
       }
       if (position.sequence <= channel.stored.sequence) return true;
+      if (isFencedOff(channel.fences, position.epoch, record.offset)) return true;
       const isClosed =
         position.epoch < channel.epoch || (position.epoch < epoch && record.timestampMs > cutMs);
       if (isClosed) throw writesOn(place, position, channel, epoch);
@@ -236,7 +244,7 @@ export function derivedInbound(options: {
       channel.epoch = position.epoch;
       if (position.epoch > epoch) channel.laterFrom = Math.min(channel.laterFrom, position.sequence);
       // Of a reader that is new at the cut: the record is part of the stream, and not of what it folds.
-      if (record.timestampMs < cutMs) set(channel.folded, position.sequence, digest);
+      if (record.timestampMs < cutMs && channel.floorMs === 0) set(channel.folded, position.sequence, digest);
       else queue(channel, position.sequence, digest, record);
       if (channel.early.length > 0) takeIn(channel, null);
       applyPendingTick(channel);
@@ -264,6 +272,12 @@ export function derivedInbound(options: {
     },
   };
 }
+
+const fencedOff = (place: string, { writer, epoch }: Position, own: number): PipelineError =>
+  new PipelineError(
+    'EPOCH_CLOSED',
+    `${place}: the cut to version ${epoch} was forced, and ${writer} is read as that version from here on; this is version ${own}, which is over: start the new one`,
+  );
 
 const writesOn = (place: string, { writer, epoch }: Position, channel: Channel, own: number): PipelineError =>
   new PipelineError(

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { systemClock } from '#pipeline/clock.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import { readPosition } from '#pipeline/merge/position.ts';
+import { formatPosition, nextDigest, POSITION_HEADER, readPosition } from '#pipeline/merge/position.ts';
 import { defineProcessor, keyed } from '#pipeline/processor.ts';
 import { buildGraph, type Graph, type TaskId } from '#pipeline/runtime/graph.ts';
 import { openPlan } from '#pipeline/runtime/plan.ts';
@@ -20,6 +20,7 @@ import { plan } from '#schemas/plan.ts';
 import type { price } from '#schemas/price.ts';
 import { upgrade } from './cut.ts';
 import { describeVersion, fingerprintOf } from './description.ts';
+import { forceCut } from './force.ts';
 
 const brokers = process.env['KAFKA_BROKERS'];
 const run = Date.now().toString(36);
@@ -150,6 +151,8 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
       const streams = new Map<string, string[]>();
       for await (const { partition, record } of readToEnd(kafka, physicalName('passed'))) {
         const { writer, sequence, epoch } = readPosition(record.headers, 'passed');
+        // A fence.
+        if (sequence === 0) continue;
         const stream = streams.get(`${partition}/${writer}`) ?? [];
         streams.set(`${partition}/${writer}`, stream);
         const line = `${serde.decode(passed, record.value ?? Buffer.alloc(0)).id} in ${epoch}`;
@@ -159,7 +162,42 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
       }
       return [...streams.values()].flat();
     };
-    return { one, two, start, write, upgradeToTwo, streamsOf, written: () => written };
+    const force = (instance: string) =>
+      forceCut({
+        ...common,
+        graph: two,
+        note: null,
+        instance: `${prefix}${instance}`.replaceAll('.', '-'),
+        openScratch: async () => createMemoryBackend(),
+      });
+    /** What a process of version 1 writes that comes back to life: the next record of `count-0`. */
+    const writeAsZombie = async (): Promise<void> => {
+      let last = { sequence: 0, digest: 0 };
+      for await (const { record } of readToEnd(kafka, physicalName('counted'))) {
+        const { sequence, previousDigest } = readPosition(record.headers, 'counted');
+        if (sequence <= last.sequence) continue;
+        last = { sequence, digest: nextDigest(previousDigest, record.timestampMs, record.key, record.value) };
+      }
+      const position = { writer: 'count-0', epoch: 1, previousDigest: last.digest };
+      const header = formatPosition({ ...position, sequence: last.sequence + 1 });
+      await producer.send(physicalName('counted'), 0, {
+        timestampMs: 1,
+        key: Buffer.from('ETH'),
+        value: serde.encode(counted, aPrice('zombie')),
+        headers: [[POSITION_HEADER, Buffer.from(header)]],
+      });
+    };
+    return {
+      one,
+      two,
+      start,
+      write,
+      upgradeToTwo,
+      force,
+      writeAsZombie,
+      streamsOf,
+      written: () => written,
+    };
   };
 
   test('two copies of each version run at once, and each record is folded by one version, once', async () => {
@@ -226,6 +264,52 @@ describe.skipIf(brokers === undefined)('a rolling upgrade (set KAFKA_BROKERS)', 
     await drained(next);
     const ids = (await streamsOf()).map((line) => Number(line.split(' ')[0])).sort((a, b) => a - b);
     expect(ids).toEqual(Array.from({ length: written() }, (_, index) => index + 1));
+  });
+
+  test('a cut is forced for a version that is gone: nothing is lost, and a process of it that comes back is not heard', async () => {
+    const { one, two, start, write, upgradeToTwo, force, writeAsZombie, streamsOf, written } =
+      await createWorld();
+    const old = await start(one, 'one');
+    await write();
+    await drained(old);
+    await old.stop();
+    await write();
+    await upgradeToTwo();
+    const starting = start(two, 'two-a');
+    const forced = await force('force-a');
+    expect(forced).toEqual([
+      { task: 'count-0', repeated: 0, isEmpty: false },
+      { task: 'pass-0', repeated: 0, isEmpty: false },
+    ]);
+    expect(await force('force-b')).toEqual([]);
+    await writeAsZombie();
+    const first = await starting;
+    await write();
+    await drained(first);
+    const second = await start(two, 'two-b');
+    await write();
+    for (const processing of [first, second]) await drained(processing);
+    const found = (await streamsOf()).map((line) => line.split(' '));
+    // What version 1 had counted and version 2 no longer reads of it stays where it was.
+    const ids = found.map(([id]) => Number(id)).sort((a, b) => a - b);
+    expect(ids).toEqual(Array.from({ length: written() }, (_, index) => index + 1));
+    for (const [id, , count] of found) expect(count).toBe(id);
+    const again = await start(one, 'one-again');
+    expect(await Promise.race([again.ended, again.failed])).toBe(2);
+  });
+
+  test('a cut is not forced while a task that is short of it still runs', async () => {
+    const { one, start, write, upgradeToTwo, force } = await createWorld();
+    const upstream = await start(one, 'one-up', ({ subTopology }) => subTopology === 'count');
+    await start(one, 'one-down', ({ subTopology }) => subTopology === 'pass');
+    await write();
+    await drained(upstream);
+    await upstream.stop();
+    await upgradeToTwo();
+    await expect(force('force')).rejects.toMatchObject({
+      code: 'UPGRADE_REFUSED',
+      message: expect.stringContaining('pass-0: still running as version 1'),
+    });
   });
 });
 

@@ -1,4 +1,5 @@
 /** Decides that another version begins: a record of the plan, up to which every old task folds (engine rules, 11.2). */
+
 import type { Clock } from '#pipeline/clock.ts';
 import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
@@ -9,6 +10,7 @@ import { appendDecision, shortVersion } from '#pipeline/runtime/plan.ts';
 import { readPartition } from '#pipeline/runtime/read-topic.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import { GroupAssembler } from '#pipeline/state/changelog.ts';
+import { UNSAID } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
 import { compareVersions, droppedStores } from './compare.ts';
 import { readDecisions } from './decisions.ts';
@@ -55,12 +57,13 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   );
   if (problems.length > 0)
     throw refused(problems.map(({ kind, name, hint }) => `${kind} ${name}: ${hint}`).join('; '));
-  const late = await tasksBefore(options, versions);
+  const late = (await tasksShort(options, versions)).map(nameOf);
   if (late.length > 0)
     throw refused(
-      `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there`,
+      `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there, or, where it cannot run any more, force that cut with the code of version ${present.epoch}: "baleen upgrade --force"`,
     );
   await appendDecision(options, {
+    ...UNSAID,
     kind: 'cut',
     epoch: present.epoch + 1,
     fingerprint,
@@ -69,7 +72,6 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
     note,
     description: JSON.stringify(description),
     dropped: [...droppedStores(before, description)],
-    skip: null,
   });
   const decided = versionsOf(await readDecisions(options)).find(({ epoch }) => epoch === present.epoch + 1);
   if (decided?.fingerprint !== fingerprint)
@@ -77,17 +79,16 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   return decided;
 }
 
-/** Tasks that have not come to the cut where the present version begins: whoever brings them there must not be cut off. */
-async function tasksBefore(
+/** Tasks of the version before that have not come to the cut where the last of `versions` begins. */
+export async function tasksShort(
   options: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
   versions: readonly Version[],
-): Promise<readonly string[]> {
+): Promise<readonly TaskId[]> {
   const before = versions.at(-2)?.description?.subTopologies ?? [];
   const tasks = before.flatMap(({ name, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => ({ subTopology: name, partition })),
   );
-  const late = await tasksShortOf(options, tasks, versions.at(-1)?.epoch ?? 0);
-  return late.map(({ subTopology, partition }) => writerName(subTopology, partition));
+  return tasksShortOf(options, tasks, versions.at(-1)?.epoch ?? 0);
 }
 
 /** Those whose changelog does not say that they are at the cut to the version of `epoch`. */
@@ -186,5 +187,7 @@ async function startOffsets(
   }
   return offsets;
 }
+
+const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 const refused = (message: string): PipelineError => new PipelineError('UPGRADE_REFUSED', message);

@@ -3,24 +3,20 @@ import { isPipelineError } from '#pipeline/errors.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
-import { type Plan, plan } from '#schemas/plan.ts';
+import { type Plan, plan, UNSAID } from '#schemas/plan.ts';
 import { contentsToBegin, crossCuts, firstResume, standingOf } from './beginning.ts';
 import { decodeDecision, encodeDecision } from './decisions.ts';
-import { versionsOf } from './versions.ts';
+import { fencesOf, versionsOf } from './versions.ts';
 
 const topic = { name: 'plan', layer: 'plan', key: 'kind', schema: plan, partitions: 1 } as const;
 const serde = localSerde([topic]);
 
 const decision = (kind: Plan['kind'], epoch: number, more: Partial<Plan> = {}): Plan => ({
+  ...UNSAID,
   kind,
   epoch,
   fingerprint: `v${epoch}`,
-  startOffsets: {},
   atMs: 7,
-  note: null,
-  description: null,
-  dropped: [],
-  skip: null,
   ...more,
 });
 const placed = (decisions: readonly Plan[]) =>
@@ -58,6 +54,34 @@ describe('the versions of a plan', () => {
       [2, 'v2', 3],
       [3, 'third', 5],
     ]);
+  });
+
+  test('say for which tasks a cut was forced, and from which fences on', () => {
+    const found = versionsOf(
+      placed([
+        decision('genesis', 1),
+        decision('force', 2, { tasks: ['too-early-0'] }),
+        decision('cut', 2),
+        decision('force', 2, { tasks: ['b-1', 'a-0'], fences: { 't/0/a-0': 7n, 't/0/b-1': 8n } }),
+        // Somebody does it again, because the first did not come to its end.
+        decision('force', 2, { tasks: ['b-1'], fences: { 't/0/b-1': 8n } }),
+        decision('cut', 3),
+        decision('force', 3, { tasks: ['a-0'], fences: { 't/0/a-0': 20n } }),
+      ]),
+    );
+    expect(found.map(({ forced }) => forced)).toEqual([[], ['a-0', 'b-1'], ['a-0']]);
+    expect(fencesOf(found)).toEqual(
+      new Map([
+        [
+          't/0/a-0',
+          [
+            { epoch: 2, offset: 7 },
+            { epoch: 3, offset: 20 },
+          ],
+        ],
+        ['t/0/b-1', [{ epoch: 2, offset: 8 }]],
+      ]),
+    );
   });
 
   test('a decision that this version does not know is never passed over', () => {

@@ -2,6 +2,7 @@
  * Decides that a record is passed over, when the log shows that nobody got past it (engine rules, 11.4). The skip is a record
  * of the plan: all starts read it before they fold, and tasks that run see it as an input.
  */
+
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
@@ -12,6 +13,7 @@ import { readControlTick } from '#pipeline/runtime/outputs.ts';
 import { appendDecision, type Genesis } from '#pipeline/runtime/plan.ts';
 import { readSince } from '#pipeline/runtime/read-topic.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
+import { UNSAID } from '#schemas/plan.ts';
 import type { Mark } from './gate.ts';
 import { type Skip, skipName, skipsOf } from './skips.ts';
 
@@ -52,14 +54,12 @@ export async function decideSkip(options: VerdictOptions, mark: Mark, note: stri
   await appendDecision(
     { ...options, topic: graph.planTopic },
     {
+      ...UNSAID,
       kind: 'skip',
       epoch: genesis.epoch,
       fingerprint: genesis.fingerprint,
-      startOffsets: {},
       atMs: clock.nowMs(),
       note,
-      description: null,
-      dropped: [],
       skip: { writer, processor, place, step: BigInt(step), logTimeMs, digest },
     },
   );

@@ -99,7 +99,7 @@ export function createAssignment(parts: {
       coming = await openAll(coming, isFirst, signal);
       if (attempt === 0 && coming.length > 0)
         log.warn(
-          `${coming.map(nameOf).join(', ')}: not at the cut yet, or out of reach; waits, and the version before must be kept running`,
+          `${coming.map(nameOf).join(', ')}: not at the cut yet, or out of reach; waits, and the version before must be kept running ("baleen upgrade --force" where it cannot)`,
         );
     }
     isSettled = !signal.aborted;

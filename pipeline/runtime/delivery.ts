@@ -2,6 +2,7 @@
 import { backoffMs, type Clock } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Fetcher, Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import { createFences, type Fence } from '#pipeline/merge/fence.ts';
 import { formatDigest, isTick, nextDigest, readPosition } from '#pipeline/merge/position.ts';
 import type { Sink, SinkBatch, SinkRecord, WriterPosition } from '#pipeline/rooms.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -19,6 +20,8 @@ export interface DeliveryOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly physicalName: (topic: string) => string;
+  /** Fences of the plan, by `topic/partition/writer`: reading may go on behind them. Default none. */
+  readonly fences?: ReadonlyMap<string, readonly Fence[]>;
   /** Called after a batch became durable. */
   readonly onDelivered?: (records: readonly SinkRecord[]) => void;
 }
@@ -46,6 +49,7 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   const stopping = new AbortController();
   let waiting: Waiting[] = [];
+  const fences = createFences(options.fences);
   let positions = new Map<string, WriterPosition>();
   /** `topic/partition` -> next offset that was read. */
   let read = new Map<string, number>();
@@ -60,12 +64,15 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
     const topic = topicOf.get(physical);
     if (topic === undefined) return;
     read.set(`${topic.name}/${partition}`, record.offset + 1);
-    if (record.value === null || isTick(record.headers)) return;
+    if (isTick(record.headers)) return;
     const place = `${physical}/${partition}/${record.offset}`;
-    const { writer, sequence, previousDigest } = readPosition(record.headers, place);
+    const position = readPosition(record.headers, place);
+    const { writer, sequence, previousDigest } = position;
     const channel = `${topic.name}/${partition}/${writer}`;
     const base = { topic: topic.name, partition, writer };
     let last = positions.get(channel);
+    const isHeard = fences.hears(channel, position, record.offset);
+    if (record.value === null) return;
     // A sink that starts at the end takes each writer as it finds it.
     if (last === undefined) {
       const isFirst = !isFromEnd;
@@ -75,7 +82,7 @@ export async function startDelivery(options: DeliveryOptions): Promise<Delivery>
         digest: isFirst ? formatDigest(0) : formatDigest(previousDigest),
       };
     }
-    if (sequence <= last.sequence) {
+    if (sequence <= last.sequence || !isHeard) {
       metrics.add('duplicates_dropped_total', { where: `sink:${name}` });
       return;
     }

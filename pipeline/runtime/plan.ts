@@ -7,7 +7,7 @@ import type { Description } from '#pipeline/plan/description.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import { type Skip, skipsOf } from '#pipeline/poison/skips.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
-import type { Plan } from '#schemas/plan.ts';
+import { type Plan, UNSAID } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
 import type { Graph } from './graph.ts';
 
@@ -99,15 +99,13 @@ async function writeGenesis(options: PlanOptions): Promise<void> {
     await admin.close();
   }
   await appendDecision(options, {
+    ...UNSAID,
     kind: 'genesis',
     epoch: 1,
     fingerprint,
     startOffsets,
     atMs: clock.nowMs(),
-    note: null,
     description: description === undefined ? null : JSON.stringify(description),
-    dropped: [],
-    skip: null,
   });
 }
 

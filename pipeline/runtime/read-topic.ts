@@ -1,5 +1,6 @@
 /** Reads a topic from its start to its present end, without a group and without a trace. */
 import type { Kafka, KafkaRecord, OffsetRange } from '#pipeline/kafka/types.ts';
+import { createFences } from '#pipeline/merge/fence.ts';
 import { isTick, readPosition } from '#pipeline/merge/position.ts';
 import type { SinkRecord } from '#pipeline/rooms.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -99,10 +100,12 @@ export async function* readDerived<S extends RecordSchema>(
   physicalName: string,
 ): AsyncGenerator<SinkRecord<ValueOf<S>>> {
   const seen = new Map<string, number>();
+  const fences = createFences();
   for await (const { partition, record } of readToEnd(kafka, physicalName)) {
-    if (record.value === null || isTick(record.headers)) continue;
+    if (isTick(record.headers)) continue;
     const position = readPosition(record.headers, `${physicalName}/${partition}/${record.offset}`);
     const channel = `${partition}/${position.writer}`;
+    if (!fences.hears(channel, position, record.offset) || record.value === null) continue;
     if (position.sequence <= (seen.get(channel) ?? 0)) continue;
     seen.set(channel, position.sequence);
     yield {

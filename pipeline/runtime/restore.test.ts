@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import type { WriteOperation } from '#pipeline/state/backend.ts';
+import { closingEntry } from '#pipeline/state/changelog.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
 import {
@@ -64,6 +65,40 @@ describe('a restore', () => {
     await run(disk);
     expect(kafka.fetched - fetched).toBe(encode({ to: 1 }).length);
     expect(shared(disk)).toEqual(stateAt(41));
+  });
+
+  test('passes over what an earlier version wrote after the changelog was closed for it', async () => {
+    const { append, run } = openChangelog();
+    append(encode({ to: 4 }));
+    append(encode({ instance: 'slow', to: 6 }).slice(0, 1));
+    append([closingEntry(2, 'force', 7)]);
+    append(encode({ number: 2, from: 4, to: 9 }));
+    append(encode({ instance: 'slow', to: 6 }));
+    append(encode({ number: 3, from: 9, to: 9, kind: 'snapshot' }, allAt(9)));
+    const disk = new Map<string, string>();
+    await run(disk);
+    expect(shared(disk)).toEqual(stateAt(4));
+    append(encode({ instance: 'decree', to: 30, from: 30, kind: 'snapshot', epoch: 2 }, allAt(4)));
+    append(encode({ number: 4, from: 9, to: 40 }));
+    await run(disk);
+    expect(disk.get(META_KEY)).toBe(metaOf(30, 'one', 2));
+  });
+
+  test('does not trust a folder that an earlier version went on with after the changelog was closed', async () => {
+    const { append, run } = openChangelog();
+    append(encode({ to: 4 }));
+    const disk = new Map<string, string>();
+    await run(disk);
+    append([closingEntry(2, 'force', 7)]);
+    append(encode({ number: 2, from: 4, to: 9 }));
+    for (const [key, value] of stateAt(9)) disk.set(key, value);
+    await run(disk);
+    expect(shared(disk)).toEqual(stateAt(4));
+    // It has read past the closing, and must still see it.
+    for (const [key, value] of stateAt(9)) disk.set(key, value);
+    append(encode({ number: 3, from: 9, to: 10 }));
+    await run(disk);
+    expect(shared(disk)).toEqual(stateAt(4));
   });
 
   test('leaves a disk alone that is ahead of what it reads', async () => {

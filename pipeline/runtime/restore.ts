@@ -81,8 +81,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreProgress>
     await backend.write(contents);
   };
 
-  /** False: what is there from `from` on does not reach the highest step. */
-  const readFrom = async (from: number): Promise<boolean> => {
+  /** False: what is there from `from` on does not reach the highest step, or the folder had what may not count. */
+  const readFrom = async (from: number, isFolderUsed: boolean): Promise<boolean> => {
     const groups = new GroupAssembler();
     const { end } = await range();
     let next = from;
@@ -95,8 +95,13 @@ export async function restore(options: RestoreOptions): Promise<RestoreProgress>
       onProgress({ remaining: Math.max(0, end - next), entries, bytes });
     }
     if (stepOf() < groups.highest) return false;
-    // The rest of a group that a copy is in the midst of comes later, and is nothing without its beginning.
-    await backend.write([{ key: READ_KEY, value: String(groups.firstOpen ?? next) }]);
+    // What the folder has may lie behind it.
+    const closing = groups.closingAfter(contentsOf(backend.get(META_KEY))?.epoch ?? 0);
+    if (closing !== null && isFolderUsed) return false;
+    // The rest of a group that a copy is in the midst of comes later, and is nothing without its beginning; and what is
+    // behind a closing must be seen to be so next time.
+    const read = Math.min(groups.firstOpen ?? next, closing?.offset ?? next);
+    await backend.write([{ key: READ_KEY, value: String(read) }]);
     return true;
   };
 
@@ -111,10 +116,11 @@ export async function restore(options: RestoreOptions): Promise<RestoreProgress>
   let holes = 0;
   for (let isFirst = true; holes < MAX_HOLES; isFirst = false) {
     const { start } = await range();
-    const known = isFirst && stepOf() > 0 ? Number(backend.get(READ_KEY) ?? start) : start;
+    const isFolderUsed = isFirst && stepOf() > 0;
+    const known = isFolderUsed ? Number(backend.get(READ_KEY) ?? start) : start;
     if (!isFirst) await backend.clear('', LAST_KEY);
     try {
-      if (await readFrom(Math.max(start, known))) return { remaining: 0, entries, bytes };
+      if (await readFrom(Math.max(start, known), isFolderUsed)) return { remaining: 0, entries, bytes };
       holes += 1;
     } catch (error) {
       // Deleted while it was read, because a snapshot behind it says the same: however often, that is no hole.

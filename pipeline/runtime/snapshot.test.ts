@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '#pipeline/kafka/types.ts';
+import { closingEntry } from '#pipeline/state/changelog.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { META_KEY } from '#pipeline/state/task-state.ts';
 import { encode, openChangelog, shared, stateAt, TOPIC } from '#pipeline/testing/changelog-run.ts';
@@ -91,6 +92,22 @@ describe('a snapshot', () => {
     begin(copy, 3);
     send(kafka, copy, 99);
     expect(await restored(kafka)).toEqual(stateAt(23));
+  });
+
+  test('of a version that the changelog is closed for deletes nothing', async () => {
+    const { kafka } = openChangelog();
+    const copy = await startCopy(kafka, 'one');
+    begin(copy, 20);
+    send(kafka, copy, 99);
+    kafka.append(TOPIC, 0, closingEntry(2, 'force', 7));
+    const before = kafka.records(TOPIC, 0).length;
+    begin(copy, 10);
+    send(kafka, copy, 99);
+    await snapshot(kafka, copy);
+    kafka.executeDeletions();
+    expect(kafka.records(TOPIC, 0).length).toBeGreaterThan(before);
+    expect(kafka.records(TOPIC, 0)[0]?.offset).toBe(0);
+    expect(await restored(kafka)).toEqual(stateAt(20));
   });
 
   test('of a task without a checkpoint is none', async () => {

@@ -9,19 +9,34 @@ import { readPartition } from './read-topic.ts';
 import { LOCAL_PREFIX } from './restore.ts';
 import type { Task } from './task.ts';
 
+export interface SnapshotOptions {
+  readonly task: Pick<Task, 'id' | 'logTimeMs'>;
+  readonly backend: StateBackend;
+  readonly log: ChangelogWriter;
+  readonly topic: string;
+  readonly producer: Producer;
+}
+
 /**
  * Writes what the backend holds, right after a checkpoint and before the next. Then deletes the changelog before it, but
  * only if what remains alone reaches the highest step that the whole does: a slow copy's own snapshot does not suffice.
  * Returns the size in bytes.
  */
-export async function writeSnapshot(options: {
-  task: Task;
-  backend: StateBackend;
-  log: ChangelogWriter;
-  topic: string;
-  kafka: Kafka;
-  producer: Producer;
-}): Promise<number> {
+export async function writeSnapshot(options: SnapshotOptions & { readonly kafka: Kafka }): Promise<number> {
+  const { log } = options;
+  const bytes = await appendSnapshot(options);
+  if (bytes === 0) return 0;
+  try {
+    await deleteBefore(options, log.instance, log.groups);
+  } catch (error) {
+    // A copy of the task has deleted what was being read: then its snapshot stands, and this one is needless.
+    if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
+  }
+  return bytes;
+}
+
+/** Writes what the backend holds, and deletes nothing. Resolves with its bytes when it is acknowledged; 0: there is no state. */
+export async function appendSnapshot(options: SnapshotOptions): Promise<number> {
   const { task, backend, log, topic, producer } = options;
   const { partition } = task.id;
   const meta = backend.get(META_KEY);
@@ -51,17 +66,11 @@ export async function writeSnapshot(options: {
   for (const entry of encoder.end(meta)) append(entry);
   await producer.acknowledged();
   log.bytesSinceSnapshot = 0;
-  try {
-    await deleteBefore(options, group.instance, group.number);
-  } catch (error) {
-    // A copy of the task has deleted what was being read: then its snapshot stands, and this one is needless.
-    if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
-  }
   return bytes;
 }
 
 async function deleteBefore(
-  { task, topic, kafka }: { task: Task; topic: string; kafka: Kafka },
+  { task, topic, kafka }: { task: Pick<Task, 'id'>; topic: string; kafka: Kafka },
   instance: string,
   number: number,
 ): Promise<void> {
@@ -70,14 +79,17 @@ async function deleteBefore(
   let first: number | null = null;
   const rest = new GroupAssembler({ keeps: false });
   let step = 0;
+  let isCounted = false;
   for await (const record of readPartition(kafka, topic, partition)) {
     const place = `${topic}/${partition}/${record.offset}`;
-    whole.add(record, place);
+    const complete = whole.add(record, place);
+    if (complete?.instance === instance && complete.number === number) isCounted = true;
     if (first === null && isOf(record.headers, instance, number)) first = record.offset;
     const group = first === null ? null : rest.add(record, place);
     if (group !== null && applicable(group, step) !== null) step = group.to;
   }
-  if (first === null || step < whole.highest) return;
+  // Of a version that is over, it is nothing that others could begin with.
+  if (first === null || !isCounted || step < whole.highest) return;
   // A copy may be in the midst of a group: cut in two, its next one would begin where nothing leads to.
   if (step < whole.highestCut(first)) return;
   const admin = kafka.admin();

@@ -49,6 +49,6 @@ export function unreadPoints(
   return Object.fromEntries(
     Object.entries(saved?.channels ?? {})
       .filter(([name]) => !read.has(name))
-      .map(([name, { sequence, digest }]) => [name, { sequence, digest }]),
+      .map(([name, { stored: _, ...point }]) => [name, point]),
   );
 }

@@ -90,6 +90,25 @@ export function* encodeGroup(
   yield* encoder.end(options.meta);
 }
 
+/**
+ * Says that from here on, groups of earlier versions than `epoch` do not count. Where it lies between the groups is the same
+ * for all who read the changelog. It is a group without steps, so who does not know it passes over it.
+ */
+export function closingEntry(epoch: number, instance: string, logTimeMs: number): Entry {
+  const group = { instance, number: 1, from: 0, to: 0, kind: 'delta' as const };
+  const [entry] = createGroupEncoder(group, { logTimeMs, maxRecordBytes: 0 }).end(String(epoch));
+  if (entry === undefined) throw new PipelineError('INVARIANT_BROKEN', 'a group without an end');
+  return entry;
+}
+
+const isClosing = ({ kind, from, to }: GroupName): boolean => kind === 'delta' && from === to;
+
+export interface Closing {
+  /** Groups of earlier versions do not count behind it. */
+  readonly epoch: number;
+  readonly offset: number;
+}
+
 interface Partial {
   readonly name: GroupName;
   readonly offset: number;
@@ -113,13 +132,19 @@ export class GroupAssembler {
   readonly #open = new Map<string, Partial>();
   /** Instance -> its last complete group. It begins the next one only after that. */
   readonly #complete = new Map<string, number>();
+  readonly #closings: Closing[] = [];
   #highest = 0;
 
   constructor({ keeps = true }: { readonly keeps?: boolean } = {}) {
     this.#keeps = keeps;
   }
 
-  /** Highest `to` of a complete group so far. */
+  /** The first closing so far behind which groups of version `epoch` do not count; null: they do. */
+  closingAfter(epoch: number): Closing | null {
+    return this.#closings.find((closing) => closing.epoch > epoch) ?? null;
+  }
+
+  /** Highest `to` of a complete group so far that counts. */
   get highest(): number {
     return this.#highest;
   }
@@ -139,7 +164,7 @@ export class GroupAssembler {
     return highest;
   }
 
-  /** The group that this record completes, or null. Throws CHANGELOG_BROKEN. */
+  /** The group that this record completes, if it counts, or null. Throws CHANGELOG_BROKEN. */
   add(record: KafkaRecord, place: string): Group | null {
     const { name, index, end } = readGroupRecord(record, place);
     // A request sent again brings its records again: the first of each counts.
@@ -156,13 +181,21 @@ export class GroupAssembler {
     if (open.end === null || parts.size < open.end.count) return null;
     this.#open.delete(id);
     this.#complete.set(name.instance, name.number);
-    this.#highest = Math.max(this.#highest, name.to);
     const { meta } = open.end;
+    if (isClosing(name)) {
+      this.#closings.push({ epoch: Number(meta), offset: record.offset });
+      return null;
+    }
+    if (this.#closings.length > 0 && this.closingAfter(epochOf(meta)) !== null) return null;
+    this.#highest = Math.max(this.#highest, name.to);
     const inOrder = Array.from({ length: open.end.count }, (_, at) => parts.get(at) ?? NOTHING);
     const count = inOrder.reduce((sum, part) => sum + part.count, 0);
     return { ...name, parts: inOrder.map(({ packed }) => packed), count, meta, offset };
   }
 }
+
+/** Contents are those of a checkpoint, as JSON. */
+const epochOf = (meta: string): number => (JSON.parse(meta) as { readonly epoch: number }).epoch;
 
 /** How a group changes a state at `step`; null: not at all. */
 export function applicable(group: GroupName, step: number): 'apply' | 'replace' | null {

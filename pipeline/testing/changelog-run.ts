@@ -16,7 +16,8 @@ const writeOf = (step: number): WriteOperation => ({
   value: step % 6 === 0 ? null : String(step),
 });
 /** All that a restore reads of a checkpoint. */
-export const metaOf = (step: number, fingerprint = 'one'): string => JSON.stringify({ fingerprint, step });
+export const metaOf = (step: number, fingerprint = 'one', epoch = 1): string =>
+  JSON.stringify({ fingerprint, epoch, step });
 /** The last write of each key in the steps after `from`. */
 export const writesOf = (from: number, to: number): readonly WriteOperation[] => {
   const last = new Map<string, WriteOperation>();
@@ -38,12 +39,13 @@ export const encode = (
     from = 0,
     to,
     kind = 'delta',
-  }: Partial<GroupName> & { readonly to: number },
+    epoch = 1,
+  }: Partial<GroupName> & { readonly to: number; readonly epoch?: number },
   operations = writesOf(from, to),
   fingerprint = 'one',
 ): readonly Entry[] => [
   ...encodeGroup({ instance, number, from, to, kind }, operations, {
-    meta: metaOf(to, fingerprint),
+    meta: metaOf(to, fingerprint, epoch),
     logTimeMs: 7,
     maxRecordBytes: 30,
   }),

@@ -1,7 +1,9 @@
 /** The plan of a simulated world: its genesis, and the cut to version 2. */
+
 import { decodeDecision, encodeDecision, type PlacedDecision } from '#pipeline/plan/decisions.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import { type Skip, skipsOf } from '#pipeline/poison/skips.ts';
+import { UNSAID } from '#schemas/plan.ts';
 import type { SimulatedLog } from './log.ts';
 import { DROPPED } from './logic.ts';
 import { a, b, descriptions, graphs, planTopic, serde } from './topology.ts';
@@ -33,15 +35,14 @@ export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number
   const processors = graphs[0].nodes.flatMap((node) => node.processors.map(({ name }) => name));
   const dropped = processors.flatMap((name) => DROPPED.map((store) => `${name}.${store}`));
   const value = encodeDecision(serde, planTopic, {
+    ...UNSAID,
     kind,
     epoch,
     fingerprint: fingerprintOf(epoch),
     startOffsets: kind === 'genesis' ? {} : Object.fromEntries(ends),
     atMs: 0,
-    note: null,
     description: JSON.stringify(descriptions[epoch - 1]),
     dropped: kind === 'genesis' ? [] : dropped,
-    skip: null,
   });
   log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
 }

@@ -1,4 +1,5 @@
 /** A process of the simulated world: the real engine, with what it is given and what becomes of it. */
+import { isPipelineError } from '#pipeline/errors.ts';
 import { untilAtCut } from '#pipeline/plan/cut.ts';
 import type { NoteName, Notes } from '#pipeline/poison/notes.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
@@ -41,6 +42,8 @@ export class SimulatedProcess {
   readonly disk: Disk = new Map();
   readonly notes = new Map<NoteName, string>();
   starts = 0;
+  /** It stays down until somebody says otherwise. */
+  isGone = false;
   /** Of the version that it runs, or will when it starts again. */
   epoch = 1;
   owner: Owner = { isDead: true, isPaused: false };
@@ -109,7 +112,7 @@ export class SimulatedProcess {
         if (owner.isDead) return;
         this.processing = processing;
         this.#assign();
-        void processing.failed.then((error) => world.fail(error, owner));
+        void processing.failed.then((error) => this.#fail(error, owner));
         const endAt = async (next: number): Promise<void> => {
           const shared = world.isShared ? graphOf(epoch).tasks() : [];
           if (await untilAtCut({ kafka, clock, physicalName, signal: never }, shared, next))
@@ -117,8 +120,16 @@ export class SimulatedProcess {
         };
         processing.ended.then(endAt).catch((error: unknown) => world.fail(error, owner));
       },
-      (error: unknown) => world.fail(error, owner),
+      (error: unknown) => this.#fail(error, owner),
     );
+  }
+
+  /** Who runs on after a forced cut ends as soon as it sees so. */
+  #fail(error: Error | unknown, owner: Owner): void {
+    const { world } = this;
+    const isOver = (world.versions()[this.epoch]?.forced.length ?? 0) > 0 || world.willForce;
+    if (isOver && isPipelineError(error, 'EPOCH_CLOSED')) world.endOld(this, owner);
+    else world.fail(error, owner);
   }
 
   /** Other tasks run here from some moment on. */

@@ -22,8 +22,15 @@ function streamsOf(log: SimulatedLog, toLine: (topic: string, record: KafkaRecor
   const streams: Streams = new Map();
   for (const topic of DERIVED) {
     for (const [partition, { records }] of (log.topics.get(topic) ?? []).entries()) {
+      /** Writer -> the version that alone counts from here on. */
+      const fenced = new Map<string, number>();
       for (const record of records) {
-        const { writer, sequence } = readPosition(record.headers, `${topic}/${partition}/${record.offset}`);
+        const { writer, sequence, epoch } = readPosition(
+          record.headers,
+          `${topic}/${partition}/${record.offset}`,
+        );
+        if (sequence === 0) fenced.set(writer, epoch);
+        if (sequence === 0 || epoch < (fenced.get(writer) ?? 0)) continue;
         const name = `${topic}/${partition}/${writer}`;
         const stream = streams.get(name) ?? [];
         streams.set(name, stream);

@@ -1,11 +1,12 @@
 /** A world of processes of the real engine, of a sink outside, and of what goes wrong with them. */
 import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
-import type { Version } from '#pipeline/plan/versions.ts';
+import { fencesOf, type Version } from '#pipeline/plan/versions.ts';
 import type { Skip } from '#pipeline/poison/skips.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { silentMetrics } from '#pipeline/telemetry/metrics.ts';
 import { watchFooting } from './footing.ts';
+import { forceInWorld, writeAsZombie } from './forced.ts';
 import { danger, type Hazard, isHazard } from './hazard.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
@@ -23,6 +24,8 @@ const START_MS = 1_000;
 export class World {
   readonly scheduler: Scheduler;
   readonly log: SimulatedLog;
+  /** Its plan is that of another world, and speaks of offsets there. */
+  readonly isCopy: boolean;
   readonly processes: SimulatedProcess[] = [];
   readonly database: Database = { rows: [], positions: [], resume: [] };
   sinkOwners: Owner[] = [];
@@ -33,6 +36,8 @@ export class World {
   isShared = false;
   /** Another version will begin. */
   willCut = false;
+  /** The cut will be forced. */
+  willForce = false;
   kills = 0;
   rebalances = 0;
   writes = 0;
@@ -44,6 +49,7 @@ export class World {
 
   /** `past`: a world whose raw records, facts and ticks this one begins with, and whose time. */
   constructor(seed: number, past: World | null = null) {
+    this.isCopy = past !== null;
     this.scheduler = new Scheduler(seed, past?.scheduler.nowMs ?? START_MS);
     this.log = new SimulatedLog(this.scheduler);
     for (const graph of graphs) {
@@ -91,6 +97,29 @@ export class World {
     for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.#kill(process);
   }
 
+  /** The cut is forced, whatever runs. Now and then version 1 runs no more when it is. */
+  force(): void {
+    if (this.versions().length === 1) return;
+    const { random } = this.scheduler;
+    const old = this.#membersOf(1);
+    const gone = random.chance(0.3) ? old : [];
+    for (const process of gone) {
+      process.kill();
+      process.isGone = true;
+    }
+    // What wakes up later does what it was about to do.
+    for (const { owner } of old) if (random.chance(0.6)) this.pause(owner, random.between(10, 200));
+    forceInWorld(this, () => {
+      for (let times = random.between(0, 4); times > 0; times -= 1)
+        this.scheduler.after(random.between(0, 200), WORLD, () => writeAsZombie(this));
+      for (const process of gone) {
+        process.isGone = false;
+        this.goOver(process, 2);
+        process.start();
+      }
+    });
+  }
+
   fail(error: unknown, owner: Owner): void {
     if (owner.isDead) return;
     if (isPipelineError(error)) this.code ??= error.code;
@@ -112,6 +141,7 @@ export class World {
       log: silentLog,
       metrics: silentMetrics,
       physicalName: (topic) => topic,
+      fences: this.isCopy ? new Map() : fencesOf(this.versions()),
     }).then(
       (delivery) => void delivery.failed.then((error) => this.fail(error, owner)),
       (error: unknown) => this.fail(error, owner),
@@ -223,13 +253,18 @@ export class World {
     else this.pause(process.owner);
   }
 
+  /** It has found out that its version is over. */
+  endOld(process: SimulatedProcess, owner: Owner): void {
+    if (process.owner === owner) this.#kill(process);
+  }
+
   /** It comes back some time later. */
   #kill(process: SimulatedProcess, keepsDisk = false): void {
     if (process.owner.isDead) return;
     process.kill(keepsDisk);
     this.kills += 1;
     this.scheduler.after(this.scheduler.random.between(0, 20), WORLD, () => {
-      if (!process.owner.isDead) return;
+      if (!process.owner.isDead || process.isGone) return;
       // It may be started as the new version before the old one has ended anywhere: it waits for it.
       const next = this.versions().length;
       const isSpare = this.isShared ? this.#membersOf(process.epoch).length > 1 : process.index > 0;
@@ -240,6 +275,10 @@ export class World {
 
   calm(): void {
     this.log.faults = CALM;
+    if ((this.versions().at(-1)?.forced.length ?? 0) > 0 && this.scheduler.random.chance(0.5)) {
+      for (const process of this.processes) process.kill();
+      for (let times = 3; times > 0; times -= 1) writeAsZombie(this);
+    }
     for (const partitions of this.log.topics.values()) {
       for (const partition of partitions) {
         partition.speed = 1;
@@ -248,7 +287,7 @@ export class World {
     }
     for (const owner of [...this.sinkOwners, ...this.processes.map((process) => process.owner)])
       this.#resume(owner);
-    for (const process of this.processes) if (process.owner.isDead) process.start();
+    for (const process of this.processes) if (process.owner.isDead && !process.isGone) process.start();
   }
 
   pause(owner: Owner, forMs = this.scheduler.random.between(1, 60)): void {
