@@ -186,13 +186,15 @@ async function undisturbed(past: World, endMs: number, seed: number, hazard: Haz
 const MAX_CALM_EVENTS = 60_000;
 /** A start that dies of poison did its work in vain. */
 const DEATH_EVENTS = 2_000;
+/** Who dies without end is not live. */
+const MOST_DEATHS = 100;
 
 /** Until every task of every process has promised all up to `endMs`, and all of it is in the log and in the sink. */
 async function settle(world: World, endMs: number, makesRecords: boolean): Promise<number> {
   const { scheduler, log } = world;
   scheduler.advance(Math.max(0, endMs + 1 - scheduler.nowMs));
   let events = 0;
-  for (; events < MAX_CALM_EVENTS + DEATH_EVENTS * world.deaths.length; events += 1) {
+  for (; events < MAX_CALM_EVENTS + DEATH_EVENTS * Math.min(world.deaths.length, MOST_DEATHS); events += 1) {
     if (world.failure !== null) throw world.failure;
     if (!(await scheduler.step())) scheduler.advance(1);
     // Records that wait are what makes the processes ask for the ticks that move everything past the end.
