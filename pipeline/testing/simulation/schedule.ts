@@ -70,8 +70,8 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
 
   const data = random.between(8, 24);
   // Folded again after a forced cut, poison may come at another log time: then it is another one.
-  const hazard = !world.willForce && random.chance(0.15) ? chooseHazard(random, data) : null;
-  world.endanger(hazard);
+  const poison = !world.willForce && random.chance(0.15) ? chooseHazard(random, data) : null;
+  world.endanger(poison);
   log.faults = random.pick(FAULTS);
   let events = 0;
   const limit = random.between(1_200, 3_000);
@@ -94,6 +94,9 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const maximumMs = Math.max(...['a', 'b', 'facts'].flatMap((name) => times(log, name)), scheduler.nowMs);
   world.calm();
   const endMs = maximumMs + 40;
+  // The records that move everything past the end bring no more of it.
+  const hazard = poison === null ? null : { ...poison, untilMs: endMs };
+  world.endanger(hazard);
   events += await settle(world, endMs, true);
   // Now nothing more happens by itself. Who starts here depends on what the others say again.
   for (const process of world.processes.slice(1)) {

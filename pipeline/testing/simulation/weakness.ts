@@ -30,14 +30,15 @@ export async function runWeakness(seed: number): Promise<void> {
   // What it folds stands in the log, and in no checkpoint.
   strong.checkpointMs = 1_000_000;
   world.processes.push(weak, strong);
-  const hazard: Hazard = { logic: 'normalize', topic: 'a', number: random.between(1, RECORDS) };
+  const number = random.between(1, RECORDS);
+  const hazard: Hazard = { logic: 'normalize', topic: 'a', number, oneIn: 1 };
   world.endanger(hazard, [strong]);
 
   const isFolded = (): boolean =>
     (log.topics.get(mid.name) ?? []).some(({ records }) =>
       records.some(({ value }) => {
-        const { kind, number } = decodeValue(mid.name, value ?? Buffer.alloc(0));
-        return kind === 'n' && number === hazard.number;
+        const { kind, number: made } = decodeValue(mid.name, value ?? Buffer.alloc(0));
+        return kind === 'n' && made === number;
       }),
     );
   let isDecided = false;
@@ -56,7 +57,7 @@ export async function runWeakness(seed: number): Promise<void> {
     world.make(String(random.below(4)));
     for (let events = random.below(60); events > 0; events -= 1) await scheduler.step();
     // Often it falls asleep with the record in its hands, and wakes when all is decided.
-    if (world.made === hazard.number && random.chance(0.7)) world.pause(strong.owner, random.between(1, 400));
+    if (world.made === number && random.chance(0.7)) world.pause(strong.owner, random.between(1, 400));
   }
   if (random.chance(0.7)) log.partition(planTopic.name, 0).speed = random.pick([0.1, 0.03]);
   for (let events = 0; events < MAX_EVENTS && world.failure === null; events += 1) {
