@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { keepStateOf, openStateIn, storedIn } from './state-directory.ts';
+import { allNotesIn, keepStateOf, notesIn, openStateIn, storedIn } from './state-directory.ts';
 
 const genesis = (fingerprint: string, atMs: number) => ({ name: `${fingerprint} ${atMs}` });
 const task = { subTopology: 'detect', partition: 3 };
@@ -25,4 +25,17 @@ test('state is kept for the genesis that it is of, and forgotten for another', a
     await keepStateOf(directory, other);
     expect(await readdir(directory)).toEqual(['genesis']);
   }
+});
+
+test('notes of the process and of its threads lie apart, and all are found', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'baleen-state-directory-'));
+  onTestFinished(() => rm(home, { recursive: true, force: true }));
+  const directory = join(home, 'state');
+  const log = { warn: () => {} };
+  for (const [thread, text] of [[null, 'own'] as const, [1, 'first'] as const, [2, 'second'] as const])
+    notesIn(directory, log, thread).write('mark', text);
+  expect(notesIn(directory, log, 2).read('mark')).toBe('second');
+  const found = allNotesIn(directory, log).map((notes) => notes.read('mark'));
+  expect(found.sort()).toEqual(['first', 'own', 'second']);
+  expect(storedIn(directory)).toEqual([]);
 });

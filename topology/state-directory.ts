@@ -41,11 +41,23 @@ export const openStateIn =
     return openLevelBackend(folder);
   };
 
-/** Notes of the process that runs on this directory: they go with the state when that is forgotten. */
-export const notesIn = (directory: string, log: Pick<Log, 'warn'>): Notes =>
-  openNotes(join(directory, NOTES_FOLDER), (error) =>
+/**
+ * Notes of the process that runs on this directory, or of one of its threads, from 1: they go with the state when that is
+ * forgotten.
+ */
+export const notesIn = (directory: string, log: Pick<Log, 'warn'>, thread: number | null = null): Notes =>
+  openNotes(join(directory, NOTES_FOLDER, thread === null ? '' : String(thread)), (error) =>
     log.warn('a note for the next start cannot be written; is the disk full?', { error }),
   );
+
+/** Of the process and of all threads that it ever had. */
+export function allNotesIn(directory: string, log: Pick<Log, 'warn'>): readonly Notes[] {
+  const own = notesIn(directory, log);
+  const threads = readdirSync(join(directory, NOTES_FOLDER), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => notesIn(directory, log, Number(name)));
+  return [own, ...threads];
+}
 
 /** Names of the tasks that have a folder, from now or from earlier. */
 export const storedIn = (directory: string): readonly string[] =>

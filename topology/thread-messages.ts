@@ -22,6 +22,8 @@ export interface ThreadStart {
   /** Logical -> physical topic name, of those that differ. */
   readonly topicNames: ReadonlyMap<string, string>;
   readonly genesis: Genesis;
+  /** From 1, in its process. */
+  readonly number: number;
   /** Unique among all threads of all starts. */
   readonly instance: string;
   readonly lagGroup: string | null;

@@ -15,7 +15,7 @@ import { openSerde } from '#pipeline/serde/serde.ts';
 import type { Log, LogFields } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { allTopics, graph } from './graph.ts';
-import { openStateIn } from './state-directory.ts';
+import { notesIn, openStateIn } from './state-directory.ts';
 import {
   type Asked,
   type LogLine,
@@ -77,6 +77,7 @@ async function open(): Promise<Opened> {
       physicalName: (topic) => topicNames.get(topic) ?? topic,
       owns: (task) => own.has(nameOf(task)),
       openState: openStateIn(stateDirectory),
+      notes: notesIn(stateDirectory, log, start.number),
       onRestore: (task, progress) => say({ say: 'restore', task, progress }),
       signal: stopping.signal,
     });

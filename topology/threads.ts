@@ -14,7 +14,7 @@ import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 import { graph } from './graph.ts';
 import { type Asked, errorOf, type LogLine, type Said, type ThreadStart } from './thread-messages.ts';
 
-export interface ThreadsOptions extends ThreadStart {
+export interface ThreadsOptions extends Omit<ThreadStart, 'number'> {
   /** How many, at least one. `tasks` and `instance` are those of the process. */
   readonly threads: number;
   readonly log: Log;
@@ -133,7 +133,7 @@ const startOf = (options: ThreadsOptions, number: number, tasks: readonly TaskId
   const instance = `${options.instance}-t${number}`;
   return {
     ...{ brokers, kafkaSecurity, registryUrl, topicNames, genesis, lagGroup, stateDirectory, limits, hop },
-    ...{ instance, tasks },
+    ...{ number, instance, tasks },
   };
 };
 

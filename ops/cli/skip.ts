@@ -10,7 +10,7 @@ import { decideSkip } from '#pipeline/poison/verdict.ts';
 import { shortVersion } from '#pipeline/runtime/plan.ts';
 import { graph } from '#topology/graph.ts';
 import { describeThis } from '#topology/main.ts';
-import { notesIn, stateDirectory } from '#topology/state-directory.ts';
+import { allNotesIn, stateDirectory } from '#topology/state-directory.ts';
 import { type Io, processIo } from './io.ts';
 import { type PlanAccess, withPlan } from './plan-access.ts';
 import { stripped } from './printable.ts';
@@ -30,7 +30,7 @@ export interface SkipOptions {
 /** Returns the exit code: 1 when nothing was decided. Throws SKIP_REFUSED when the log shows that it was folded. */
 export async function skip(options: SkipOptions, io: Io = processIo): Promise<number> {
   const dataDir = resolve(options.dataDir);
-  const marks = suspectsIn(notesIn(stateDirectory(dataDir), silent));
+  const marks = allNotesIn(stateDirectory(dataDir), silent).flatMap(suspectsIn);
   const chosen = marks.filter(({ place }) => options.place === null || place === options.place);
   if (options.place === null || !options.yes) {
     for (const mark of chosen) io.out(options.json ? JSON.stringify(mark) : markLine(mark));
