@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const NODE_NEEDED = 26;
-/** Megabytes of young generation: as much again saves no time worth it, and Node's own 32 cost 100 MB. Also above. */
+/** Megabytes of half of the young generation: Node's own 32 take tens of MB more, for no speed that showed. Also above. */
 const YOUNG_GENERATION = '--max-semi-space-size=8';
 /** Warnings about things that are known and meant so. */
 const QUIET_WARNINGS = ['TimeoutNegativeWarning', 'ExperimentalWarning'];

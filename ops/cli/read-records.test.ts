@@ -40,7 +40,6 @@ function memoryTopic(sizes: readonly number[]) {
         remove: () => {},
         pause: () => {},
         resume: () => {},
-        setPatient: () => {},
         close: async () => {
           state.isClosed = true;
         },

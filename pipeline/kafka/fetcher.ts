@@ -17,8 +17,6 @@ const MAX_WAIT_SOME_PAUSED_MS = 10;
 const MAX_WAIT_MS = 500;
 /** A poll that is so late has a dead connection: a half-open one never says so by itself. */
 const LATE_ANSWER_MS = 15_000;
-/** Between two polls for patient partitions that both bring something. */
-const PATIENCE_MS = 50;
 const DEFAULT_MAX_BYTES = 1_000_000;
 const DEFAULT_PARTITION_MAX_BYTES = 250_000;
 
@@ -28,7 +26,6 @@ interface Reading {
   readonly partition: number;
   offset: number;
   isPaused: boolean;
-  isPatient: boolean;
   /** Node that is asked for it; null while the leader is being looked for. */
   node: number | null;
   /** Its offset is being compared with the log. */
@@ -64,8 +61,6 @@ export function createFetcher(
   /** In the order of their turn: those that gave data go last. */
   const readings = new Map<string, Reading>();
   const loops = new Map<number, Promise<void>>();
-  /** By node: when patient partitions are asked for again. */
-  const patientUntilMs = new Map<number, number>();
   let isSeeking = false;
   let changed = Promise.withResolvers<void>();
 
@@ -162,15 +157,10 @@ export function createFetcher(
     const link = links.open(node);
     if (link === null || signal.aborted) return null;
     const mine = [...readings.values()].filter((reading) => reading.node === node);
-    const open = mine.filter(({ isPaused }) => !isPaused);
-    if (open.length === 0) return null;
-    const patienceMs = Math.min((patientUntilMs.get(node) ?? 0) - clock.nowMs(), PATIENCE_MS);
-    const prompt = patienceMs > 0 ? open.filter(({ isPatient }) => !isPatient) : open;
-    const wants = prompt.length === 0 ? open : prompt;
-    const longestMs = open.length < mine.length ? MAX_WAIT_SOME_PAUSED_MS : MAX_WAIT_MS;
+    const wants = mine.filter(({ isPaused }) => !isPaused);
+    if (wants.length === 0) return null;
     const body = fetchBody(wants, {
-      maxWaitMs:
-        options.maxWaitMs ?? (wants.length < open.length ? Math.min(longestMs, patienceMs) : longestMs),
+      maxWaitMs: options.maxWaitMs ?? (wants.length < mine.length ? MAX_WAIT_SOME_PAUSED_MS : MAX_WAIT_MS),
       maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
       partitionMaxBytes: options.partitionMaxBytes ?? DEFAULT_PARTITION_MAX_BYTES,
     });
@@ -261,8 +251,6 @@ export function createFetcher(
         outage.recovered();
         links.open(node)?.throttle(answer.throttleMs);
         const arrivals = advance(poll, answer.answers);
-        if (arrivals.some(({ reading }) => reading.isPatient))
-          patientUntilMs.set(node, clock.nowMs() + PATIENCE_MS);
         poll = ask(node);
         for (const arrival of arrivals) deliver(arrival);
       } catch (error) {
@@ -286,7 +274,6 @@ export function createFetcher(
         partition,
         offset,
         isPaused: false,
-        isPatient: false,
         node: null,
         isInDoubt: false,
         failures: 0,
@@ -301,10 +288,6 @@ export function createFetcher(
     },
     pause: (topic, partition) => change(topic, partition, true),
     resume: (topic, partition) => change(topic, partition, false),
-    setPatient: (topic, partition, isPatient) => {
-      const reading = readings.get(keyOf(topic, partition));
-      if (reading !== undefined) reading.isPatient = isPatient;
-    },
     close: async () => {
       closing.abort();
       ring();

@@ -57,8 +57,6 @@ export interface Fetcher {
   remove(topic: string, partition: number): void;
   pause(topic: string, partition: number): void;
   resume(topic: string, partition: number): void;
-  /** What is heard of elsewhere first is fetched a few times a second while it flows; the broker has less to do. */
-  setPatient(topic: string, partition: number, isPatient: boolean): void;
   close(): Promise<void>;
 }
 

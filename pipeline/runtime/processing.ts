@@ -217,10 +217,6 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     dependsOnOthers = waitOnOthers(graph, tasks);
     // A task that is searched hears of nothing in memory.
     isAlone = hopMode === 'on' && tasks.length === graph.tasks().length && !poison.isSearching;
-    // What the tasks here tell each other in memory, Kafka may bring later.
-    for (const { topic, physical, partition } of inputs.all)
-      if (layers.get(topic) === 'derived') fetcher.setPatient(physical, partition, isAlone);
-    for (const topic of controlTopics) fetcher.setPatient(topic, 0, isAlone);
   };
   const assignment = createAssignment({
     kept,

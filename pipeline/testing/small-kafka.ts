@@ -94,7 +94,6 @@ export function createSmallKafka(): SmallKafka {
         remove: (topic, partition) => open.delete(`${topic}/${partition}`),
         pause: () => {},
         resume: () => {},
-        setPatient: () => {},
         close: async () => open.clear(),
       };
     },

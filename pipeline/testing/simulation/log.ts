@@ -255,7 +255,6 @@ function createFetcher(log: SimulatedLog, owner: Owner, ownSpeed: number, handle
       const place = positions.get(`${topic}/${partition}`);
       if (place !== undefined) place.isPaused = true;
     },
-    setPatient: () => {},
     resume: (topic, partition) => {
       const place = positions.get(`${topic}/${partition}`);
       if (place !== undefined) place.isPaused = false;
