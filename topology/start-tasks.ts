@@ -1,7 +1,7 @@
 /** Starts the tasks of a process: in the main thread, or in several of their own. */
 import type { Clock } from '#pipeline/clock.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import { writerName } from '#pipeline/merge/position.ts';
+import { taskName } from '#pipeline/runtime/graph.ts';
 import { startProcessing } from '#pipeline/runtime/processing.ts';
 import { type RunningTasks, runningIn } from '#pipeline/runtime/running-tasks.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -30,11 +30,11 @@ export async function startTasks(options: TasksOptions): Promise<RunningTasks> {
       topicNames: new Map(names.map((name) => [name, physicalName(name)])),
     });
   }
-  const own = new Set(tasks.map(({ subTopology, partition }) => writerName(subTopology, partition)));
+  const own = new Set(tasks.map(taskName));
   const processing = await startProcessing({
     ...options,
     graph,
-    owns: ({ subTopology, partition }) => own.has(writerName(subTopology, partition)),
+    owns: (task) => own.has(taskName(task)),
     openState: openStateIn(options.stateDirectory),
     notes: notesIn(options.stateDirectory, options.log),
   });

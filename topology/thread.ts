@@ -6,8 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
-import { writerName } from '#pipeline/merge/position.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
+import { type TaskId, taskName } from '#pipeline/runtime/graph.ts';
 import { startProcessing } from '#pipeline/runtime/processing.ts';
 import { type RunningTasks, runningIn } from '#pipeline/runtime/running-tasks.ts';
 import { findStore } from '#pipeline/runtime/state-view.ts';
@@ -70,12 +69,12 @@ async function open(): Promise<Opened> {
   });
   try {
     const serde = await openSerde({ registryUrl: start.registryUrl, topics: allTopics });
-    const own = new Set(tasks.map(nameOf));
+    const own = new Set(tasks.map(taskName));
     const processing = await startProcessing({
       ...start,
       ...{ kafka, graph, serde, clock, log, metrics },
       physicalName: (topic) => topicNames.get(topic) ?? topic,
-      owns: (task) => own.has(nameOf(task)),
+      owns: (task) => own.has(taskName(task)),
       openState: openStateIn(stateDirectory),
       notes: notesIn(stateDirectory, log, start.number),
       onRestore: (task, progress) => say({ say: 'restore', task, progress }),
@@ -117,7 +116,7 @@ const assign = async (tasks: readonly TaskId[]): Promise<null> => {
 const answers: { readonly [K in keyof Asked]: (given: Asked[K]['given']) => Promise<Asked[K]['answer']> } = {
   keep: (tasks) => {
     const running = new Set(opened?.running.tasks.map(({ writer }) => writer));
-    return assign(tasks.filter((task) => running.has(nameOf(task))));
+    return assign(tasks.filter((task) => running.has(taskName(task))));
   },
   assign,
   drained: async () => ({
@@ -143,7 +142,3 @@ port.on('message', ({ id, ask, given }: Question) => {
     (error: unknown) => say({ say: 'refusal', id, error: textOfError(error) }),
   );
 });
-
-function nameOf({ subTopology, partition }: TaskId): string {
-  return writerName(subTopology, partition);
-}

@@ -2,9 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import { untilAborted } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import { writerName } from '#pipeline/merge/position.ts';
 import { dealTasks } from '#pipeline/runtime/assignment.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
+import { type TaskId, taskName } from '#pipeline/runtime/graph.ts';
 import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
 import type { RunningTask, RunningTasks } from '#pipeline/runtime/running-tasks.ts';
 import type { FoundStore } from '#pipeline/runtime/state-view.ts';
@@ -174,7 +173,9 @@ function startThread(
 
   const onGone = (cause: unknown): void => {
     if (gone !== null) return;
-    const names = (tasks.length > 0 ? tasks.map(({ writer }) => writer) : start.tasks.map(nameOf)).join(', ');
+    const names = (tasks.length > 0 ? tasks.map(({ writer }) => writer) : start.tasks.map(taskName)).join(
+      ', ',
+    );
     gone = new PipelineError(
       'THREAD_FAILED',
       `thread ${number} (${names || 'no tasks'}) has died: ${messageOf(cause)}; start again: its tasks go on from their last checkpoints`,
@@ -253,10 +254,9 @@ const rejectOnAbort = async (signal: AbortSignal): Promise<never> => {
   throw signal.reason;
 };
 
-const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 const nameOfStore = ({ processor, store }: FoundStore): string => `${processor}.${store}`;
 
-const order = new Map(graph.tasks().map((task, index) => [nameOf(task), index]));
+const order = new Map(graph.tasks().map((task, index) => [taskName(task), index]));
 
 /** As if all were in one thread. */
 const inOrder = <T>(items: readonly T[], taskOf: (item: T) => string): readonly T[] =>

@@ -3,9 +3,8 @@
 import type { Clock } from '#pipeline/clock.ts';
 import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import { writerName } from '#pipeline/merge/position.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
-import { changelogTopicName, type Graph, type TaskId } from '#pipeline/runtime/graph.ts';
+import { changelogTopicName, type Graph, type TaskId, taskName } from '#pipeline/runtime/graph.ts';
 import { appendDecision, shortVersion } from '#pipeline/runtime/plan.ts';
 import { readPartition } from '#pipeline/runtime/read-topic.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -57,7 +56,7 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   );
   if (problems.length > 0)
     throw refused(problems.map(({ kind, name, hint }) => `${kind} ${name}: ${hint}`).join('; '));
-  const late = (await tasksShort(options, versions)).map(nameOf);
+  const late = (await tasksShort(options, versions)).map(taskName);
   if (late.length > 0)
     throw refused(
       `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there, or, where it cannot run any more, force that cut with the code of version ${present.epoch}: "baleen upgrade --force"`,
@@ -187,7 +186,5 @@ async function startOffsets(
   }
   return offsets;
 }
-
-const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 const refused = (message: string): PipelineError => new PipelineError('UPGRADE_REFUSED', message);

@@ -10,9 +10,14 @@
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
-import { writerName } from '#pipeline/merge/position.ts';
 import { type CheckpointContents, readCheckpoint } from '#pipeline/runtime/checkpoint.ts';
-import { changelogTopicName, controlTopicName, type Graph, type TaskId } from '#pipeline/runtime/graph.ts';
+import {
+  changelogTopicName,
+  controlTopicName,
+  type Graph,
+  type TaskId,
+  taskName,
+} from '#pipeline/runtime/graph.ts';
 import { readControlTick } from '#pipeline/runtime/outputs.ts';
 import { appendDecision, type Genesis, shortVersion } from '#pipeline/runtime/plan.ts';
 import { readPartition } from '#pipeline/runtime/read-topic.ts';
@@ -99,12 +104,12 @@ export async function forceCut(options: ForceOptions): Promise<readonly ForcedTa
       fingerprint: version.fingerprint,
       atMs: clock.nowMs(),
       note: options.note,
-      tasks: late.map(nameOf),
+      tasks: late.map(taskName),
       fences: Object.fromEntries(fences),
     });
     const done: ForcedTask[] = [];
     for (const state of states) {
-      const tails = fenced.get(nameOf(state.id)) ?? [];
+      const tails = fenced.get(taskName(state.id)) ?? [];
       const genesis = genesisOf(versions);
       const step = STEPS_BY_DECREE * version.epoch;
       const contents = begunByDecree({ ...options, ...state, genesis, version, step, tails });
@@ -132,7 +137,7 @@ async function refuseRunning(options: ForceOptions, before: Version, late: reado
     await admin.close();
   }
   await clock.sleep(silenceMs);
-  const names = new Set(late.map(nameOf));
+  const names = new Set(late.map(taskName));
   const running = new Set<string>();
   for (const [topic, end] of ends) {
     for await (const { value } of readPartition(kafka, topic, 0, end)) {
@@ -212,14 +217,12 @@ async function writeState(
 }
 
 const forcedTask = ({ id, saved }: FoundState, tails: readonly FencedWriter[]): ForcedTask => ({
-  task: nameOf(id),
+  task: taskName(id),
   repeated: tails.reduce(
     (sum, { name, sequence }) => sum + sequence - (saved?.destinations[name]?.sequence ?? 0),
     0,
   ),
   isEmpty: saved === null,
 });
-
-const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 const refused = (message: string): PipelineError => new PipelineError('UPGRADE_REFUSED', message);

@@ -1,10 +1,9 @@
 /** Changes which tasks run in a process while the others fold on. */
 import { backoffMs, type Clock } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf } from '#pipeline/errors.ts';
-import { writerName } from '#pipeline/merge/position.ts';
 import type { Log } from '#pipeline/telemetry/log.ts';
 import type { KeptTask } from './checkpoints.ts';
-import type { TaskId } from './graph.ts';
+import { type TaskId, taskName } from './graph.ts';
 import type { Opened } from './open-task.ts';
 
 /** Most of opening is waiting for Kafka and the disk. */
@@ -53,7 +52,7 @@ export function createAssignment(parts: {
       return await parts.open(id);
     } catch (error) {
       if (isFirst || !isPipelineError(error) || error.action !== 'retry') throw error;
-      log.warn('a task cannot be opened yet, trying again', { task: nameOf(id), error: messageOf(error) });
+      log.warn('a task cannot be opened yet, trying again', { task: taskName(id), error: messageOf(error) });
       return 'early';
     }
   };
@@ -86,20 +85,20 @@ export function createAssignment(parts: {
   const change = async (wanted: readonly TaskId[], isFirst: boolean, signal: AbortSignal): Promise<void> => {
     if (signal.aborted) return;
     over = 0;
-    const names = new Set(wanted.map(nameOf));
+    const names = new Set(wanted.map(taskName));
     const going = kept.filter(({ task }) => !names.has(task.writer));
     await Promise.all(going.map(parts.leave));
     parts.changed();
     if (wanted.length > 0 && !signal.aborted) await parts.prepare();
     let coming: readonly TaskId[] = wanted.filter((id) =>
-      kept.every(({ task }) => task.writer !== nameOf(id)),
+      kept.every(({ task }) => task.writer !== taskName(id)),
     );
     for (let attempt = 0; coming.length > 0 && !signal.aborted; attempt += 1) {
       if (attempt > 0) await clock.sleep(backoffMs(attempt - 1, FIRST_PAUSE_MS, LAST_PAUSE_MS), signal);
       coming = await openAll(coming, isFirst, signal);
       if (attempt === 0 && coming.length > 0)
         log.warn(
-          `${coming.map(nameOf).join(', ')}: not at the cut yet, or out of reach; waits, and the version before must be kept running ("baleen upgrade --force" where it cannot)`,
+          `${coming.map(taskName).join(', ')}: not at the cut yet, or out of reach; waits, and the version before must be kept running ("baleen upgrade --force" where it cannot)`,
         );
     }
     isSettled = !signal.aborted;
@@ -134,5 +133,3 @@ export function createAssignment(parts: {
     },
   };
 }
-
-const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);

@@ -1,7 +1,6 @@
 /** Which process runs which tasks. Pure: the same processes and tasks give the same shares, wherever it is worked out. */
-import { writerName } from '#pipeline/merge/position.ts';
 import { byCodeUnits } from '#pipeline/state/byte-order.ts';
-import type { TaskId } from './graph.ts';
+import { type TaskId, taskName } from './graph.ts';
 
 /** One of several processes that are told apart by number alone. */
 export interface Shard {
@@ -57,7 +56,7 @@ export function shareTasks(
     ofSameKind(share, task) < Math.ceil((sizes.get(task.subTopology)?.length ?? 0) / shares.length);
 
   const homeless = tasks.filter((task) => {
-    const name = nameOf(task);
+    const name = taskName(task);
     const stays = shares.find(
       (share) => share.member.running.has(name) && hasRoom(share) && isSpread(share, task),
     );
@@ -67,7 +66,7 @@ export function shareTasks(
   for (const task of homeless) {
     const rank = (share: Share): readonly number[] => [
       isSpread(share, task) ? 0 : 1,
-      share.member.stored.has(nameOf(task)) ? 0 : 1,
+      share.member.stored.has(taskName(task)) ? 0 : 1,
       ofSameKind(share, task),
       share.tasks.length,
     ];
@@ -89,14 +88,12 @@ export function dealTasks(
   const threads = before.map((share, index) => ({
     // In the order of the numbers, however many there are.
     id: String(index).padStart(6, '0'),
-    running: new Set(share.map(nameOf)),
+    running: new Set(share.map(taskName)),
     stored: new Set<string>(),
   }));
   const shares = shareTasks(tasks, threads);
   return threads.map(({ id }) => shares.get(id) ?? []);
 }
-
-const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 const compareRanks = (a: readonly number[], b: readonly number[]): number =>
   a.map((value, index) => value - (b[index] ?? 0)).find((difference) => difference !== 0) ?? 0;

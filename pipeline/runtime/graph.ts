@@ -11,6 +11,9 @@ export interface TaskId {
   readonly partition: number;
 }
 
+/** As the writer of what it emits, such as `detect-2`. */
+export const taskName = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
+
 export interface GraphNode {
   readonly name: string;
   readonly processors: readonly ProcessorDefinition[];

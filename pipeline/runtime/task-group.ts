@@ -1,8 +1,7 @@
 /** Shares the tasks among the processes of a group, and moves them when processes come and go. */
 import type { GroupMember, Kafka, Membership } from '#pipeline/kafka/types.ts';
-import { writerName } from '#pipeline/merge/position.ts';
 import { type Member, shareTasks } from './assignment.ts';
-import type { TaskId } from './graph.ts';
+import { type TaskId, taskName } from './graph.ts';
 import type { RunningTask, RunningTasks } from './running-tasks.ts';
 
 /** The least that Kafka allows by default: the tasks of a killed process stand still for so long. */
@@ -32,16 +31,14 @@ export function joinTaskGroup(options: TaskGroupOptions): Membership {
       JSON.stringify({ running: processing.tasks.map(({ writer }) => writer), stored: options.stored() }),
     share: (members) => {
       const shares = shareTasks(tasks, members.map(readMember));
-      return new Map([...shares].map(([id, share]) => [id, JSON.stringify(share.map(nameOf))]));
+      return new Map([...shares].map(([id, share]) => [id, JSON.stringify(share.map(taskName))]));
     },
     onShare: (share) => {
       const names = namesIn(parsed(share));
-      void processing.assign(tasks.filter((task) => names.has(nameOf(task))));
+      void processing.assign(tasks.filter((task) => names.has(taskName(task))));
     },
   });
 }
-
-const nameOf = ({ subTopology, partition }: TaskId): string => writerName(subTopology, partition);
 
 function readMember({ id, said }: GroupMember): Member {
   const value = parsed(said);
