@@ -1,19 +1,20 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AbstractIterator } from 'abstract-level';
+import type { AbstractChainedBatch, AbstractIterator } from 'abstract-level';
 import { ClassicLevel } from 'classic-level';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
-import type { StateBackend } from './backend.ts';
+import type { StateBackend, WriteOperation } from './backend.ts';
 import { damagedLists, damagedTables, droppedAtOpen } from './level-files.ts';
 import { unpack } from './packed.ts';
 
 type Level = ClassicLevel<string, string>;
+type Batch = AbstractChainedBatch<Level, string, string>;
 
 /**
  * State in a LevelDB folder. A batch is one entry of its write-ahead log: after a crash of the process it is there
  * whole or not at all. Not synced to disk: after a crash of the machine an older checkpoint comes back, which is
- * as good, because inputs are kept longer than checkpoints. Throws STATE_UNREADABLE, with the fact `isDamaged` when
- * the files themselves are (now, or at a later read) and the state must be made again.
+ * as good, because inputs are kept longer than checkpoints. Throws STATE_UNREADABLE (now, or at a
+ * later call), with the fact `isDamaged` when the files themselves are and the state must be made again.
  */
 export async function openLevelBackend(folder: string): Promise<StateBackend> {
   await mkdir(folder, { recursive: true });
@@ -25,17 +26,22 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
       'start again: what is damaged is found then, and made again from the changelog',
     );
   // After a failed append (a full disk) the tail of the log is torn. Opening again cuts it off; without that, a later
-  // batch behind the tear could survive a crash that an earlier one does not.
+  // batch behind the tear could survive a crash that an earlier one does not. Opening writes too: on a disk that is still
+  // full it fails, and the next append tries it again.
   let isReady = true;
-  const appending = async (work: () => Promise<void>): Promise<void> => {
+  const reopen = async (): Promise<void> => {
+    isReady = false;
+    await level.close();
+    await level.open();
+    isReady = true;
+  };
+  const appending = async (append: () => Promise<void>): Promise<void> => {
     try {
-      await work();
+      if (!isReady) await reopen();
+      await append();
     } catch (error) {
-      isReady = false;
-      await level.close();
-      await level.open();
-      isReady = true;
-      throw error;
+      await reopen().catch(() => {});
+      throw unreadable(folder, error, 'make room on its disk, or correct its rights');
     }
   };
   return {
@@ -49,29 +55,18 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
         throw readFailed(error);
       }
     },
-    // A chained batch, put by put: a list of operations would be built here, kept, and read back property by property.
-    write: async (operations) => {
-      const batch = level.batch();
-      for (const { key, value } of operations) {
-        if (value === null) batch.del(key);
-        else batch.put(key, value);
-      }
-      await appending(() => batch.write());
-    },
-    writePacked: async (packed, operations) => {
-      const batch = level.batch();
-      for (const part of packed) {
-        for (const [key, value] of unpack(part)) {
-          if (value === null) batch.del(key, AS_BYTES);
-          else batch.put(key, value, AS_BYTES);
+    write: (operations) => appending(() => addTo(level.batch(), operations).write()),
+    writePacked: (packed, operations) =>
+      appending(() => {
+        const batch = level.batch();
+        for (const part of packed) {
+          for (const [key, value] of unpack(part)) {
+            if (value === null) batch.del(key, AS_BYTES);
+            else batch.put(key, value, AS_BYTES);
+          }
         }
-      }
-      for (const { key, value } of operations) {
-        if (value === null) batch.del(key);
-        else batch.put(key, value);
-      }
-      await appending(() => batch.write());
-    },
+        return addTo(batch, operations).write();
+      }),
     // The iterator is made here: it shows what is there at the call.
     scan: (first, end) => entriesOf(pagesOf(level.iterator({ gte: first, lt: end }), readFailed)),
     pages: (first, end) => pagesOf(level.iterator({ gte: first, lt: end }), readFailed),
@@ -87,6 +82,15 @@ export async function openLevelBackend(folder: string): Promise<StateBackend> {
     sizeBytes: () => bytesIn(folder),
     close: () => level.close(),
   };
+}
+
+/** Put by put: a list of operations would be built here, kept, and read back property by property. */
+function addTo(batch: Batch, operations: Iterable<WriteOperation>): Batch {
+  for (const { key, value } of operations) {
+    if (value === null) batch.del(key);
+    else batch.put(key, value);
+  }
+  return batch;
 }
 
 /** Moves a damaged folder to `<folder>.damaged`, in the place of an earlier one. */
@@ -153,7 +157,7 @@ function unreadable(folder: string, error: unknown, nextStep: string): PipelineE
   if (code === 'LEVEL_CORRUPTION' || isMissing) return damage(folder, messageOf(cause), error);
   return new PipelineError(
     'STATE_UNREADABLE',
-    `${folder}: expected a state folder of this task, found: ${messageOf(cause)}; ${nextStep}`,
+    `${folder}: expected a state folder that this process can read and write, found: ${messageOf(cause)}; ${nextStep}`,
     { facts: { isDamaged: false }, cause: error },
   );
 }
