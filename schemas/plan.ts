@@ -78,6 +78,12 @@ export const plan = {
       doc: '<topic>/<partition>/<writer> -> offset of the fence behind which only this epoch counts',
       default: {},
     },
+    {
+      name: 'excluded',
+      type: { type: 'array', items: 'string' },
+      doc: 'kind cut alone: tasks (detect-2) and partitions (topic/3) that this epoch does without',
+      default: [],
+    },
   ],
 } as const;
 
@@ -92,4 +98,5 @@ export const UNSAID = {
   skip: null,
   tasks: [],
   fences: {},
+  excluded: [],
 } as const satisfies Partial<Plan>;

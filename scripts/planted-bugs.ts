@@ -581,6 +581,55 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     from: 'if (sequence <= last.sequence || !isHeard) {',
     to: 'if (sequence < last.sequence || !isHeard) {',
   },
+  // What is excluded.
+  {
+    name: 'excluded-is-waited-for',
+    file: 'merge/inbound.ts',
+    from: 'if (excluded?.has(channel.writer) === true) channel.frontierMs = Number.POSITIVE_INFINITY;',
+    to: '',
+  },
+  {
+    name: 'excluded-is-not-folded-to-its-fence',
+    file: 'plan/decree.ts',
+    from: 'offset === undefined ? point :',
+    to: 'offset !== undefined ? point :',
+  },
+  {
+    name: 'excluded-still-runs',
+    file: 'runtime/processing.ts',
+    from: 'wanted.filter((task) => running.has(taskName(task)))',
+    to: 'wanted.filter((task) => running.has(taskName(task)) || true)',
+  },
+  {
+    name: 'excluded-partition-still-waited-for',
+    file: 'runtime/task.ts',
+    from: 'graph.channels(id).filter((channel) => !excluded.has(partitionOf(channel)))',
+    to: 'graph.channels(id)',
+  },
+  {
+    name: 'excluded-partition-loses-its-place',
+    file: 'runtime/task-inbounds.ts',
+    from: '.filter(([name]) => excluded.has(name))',
+    to: '.filter(() => false)',
+  },
+  {
+    name: 'returned-partition-comes-before-the-cut',
+    file: 'runtime/task-inbounds.ts',
+    from: 'Math.max(maximumMs, cutMs)',
+    to: 'maximumMs',
+  },
+  {
+    name: 'excluded-is-over-before-its-fence',
+    file: 'merge/inbound.ts',
+    from: 'if (fence === undefined || fence.offset < nextOffset) goOnWithout(channel);',
+    to: 'goOnWithout(channel);',
+  },
+  {
+    name: 'returned-before-all-are-there',
+    file: 'plan/exclude.ts',
+    from: 'if (coming.length === 0) return forceCut(options);',
+    to: 'return forceCut(options);',
+  },
 ];
 
 export interface BugVerdict {

@@ -28,6 +28,8 @@ const NOTHING: ScheduleResult = {
   cuts: 0,
   forced: 0,
   afterCut: 0,
+  excluded: 0,
+  takenIn: 0,
   deaths: 0,
   skips: 0,
 };
@@ -162,7 +164,7 @@ function describe({ schedules, violations, sums }: SimulationResult, seconds: nu
   return [
     ...violations.map(({ seed, message }) => `seed ${seed}: ${message}`),
     `${schedules} schedules, ${violations.length} violations, ${seconds.toFixed(1)} s`,
-    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut (${sums.forced} tasks by decree), ${sums.afterCut} records after it; ${sums.deaths} deaths of poison, ${sums.skips} skips`,
+    `${sums.records} records, ${share} % of them made while faults were active; ${sums.duplicates} duplicates, ${sums.hops} hops in memory, ${sums.kills} kills, ${sums.rebalances} rebalances, ${sums.checkpoints} checkpoints, ${sums.rows} rows, ${sums.events} events; ${sums.cuts} versions cut (${sums.forced} tasks by decree, ${sums.excluded} without something that stood still, ${sums.takenIn} with it again), ${sums.afterCut} records after it; ${sums.deaths} deaths of poison, ${sums.skips} skips`,
     '',
   ].join('\n');
 }

@@ -148,6 +148,9 @@ export function resumeChannel(channel: Channel, point: ChannelPoint | null): voi
   channel.frontierMs = channel.floorMs;
 }
 
+export const partitionOf = ({ topic, partition }: Pick<Channel, 'topic' | 'partition'>): string =>
+  `${topic}/${partition}`;
+
 export const channelName = (channel: Pick<Channel, 'topic' | 'partition' | 'writer'>): string =>
   `${channel.topic}/${channel.partition}/${channel.writer}`;
 

@@ -129,10 +129,12 @@ export function derivedInbound(options: {
   epoch: number;
   /** Where the reader's version begins: what is earlier belongs to the version before. Default 0. */
   cutMs?: number;
+  /** Writers that the reader's version does without: nothing of them is waited for behind their fence. Default none. */
+  excluded?: ReadonlySet<string>;
   /** Bytes that may wait here, and as many more taken from memory that Kafka has not shown. */
   maxWaitingBytes: number;
 }): Inbound {
-  const { topic, partition, channels, epoch, cutMs = 0, maxWaitingBytes } = options;
+  const { topic, partition, channels, epoch, cutMs = 0, excluded, maxWaitingBytes } = options;
   const byWriter = new Map(channels.map((channel) => [channel.writer, channel]));
   let nextOffset = options.resumeOffset;
   /** First record of a writer that only a later version knows: it must find it from here. */
@@ -180,6 +182,15 @@ export function derivedInbound(options: {
     handedBytes += unseen.bytes + early.bytes - handed;
   };
 
+  const goOnWithout = (channel: Channel): void => {
+    if (excluded?.has(channel.writer) === true) channel.frontierMs = Number.POSITIVE_INFINITY;
+  };
+  // Who came to the cut in time has folded all of an excluded writer; others were told of its fence (`plan/decree.ts`).
+  for (const channel of channels) {
+    const fence = channel.fences.find((one) => one.epoch === epoch);
+    if (fence === undefined || fence.offset < nextOffset) goOnWithout(channel);
+  }
+
   return {
     topic,
     partition,
@@ -202,8 +213,9 @@ export function derivedInbound(options: {
       const channel = byWriter.get(position.writer);
       if (isFence(position)) {
         if (position.epoch > epoch) throw fencedOff(place, position, epoch);
-        if (channel !== undefined)
-          channel.fences = withFence(channel.fences, { epoch: position.epoch, offset: record.offset });
+        if (channel === undefined) return false;
+        channel.fences = withFence(channel.fences, { epoch: position.epoch, offset: record.offset });
+        if (position.epoch === epoch) goOnWithout(channel);
         return false;
       }
       if (channel === undefined && position.epoch < epoch) return true;

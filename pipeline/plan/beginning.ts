@@ -1,6 +1,7 @@
 /** Where a task of a version begins: at the cut, with what the version before left there (engine rules, 11.2). */
 import type { ResumePoint } from '#pipeline/merge/inbound.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
+import { type Graph, type TaskId, taskName } from '#pipeline/runtime/graph.ts';
 import type { Genesis } from '#pipeline/runtime/plan.ts';
 import { LAST_KEY, type StateBackend } from '#pipeline/state/backend.ts';
 import { storePrefix } from '#pipeline/state/task-state.ts';
@@ -11,6 +12,16 @@ import type { Version } from './versions.ts';
 /** The version that runs here; null where the plan was not read and none other is known. */
 export const ownVersion = ({ versions, epoch }: Genesis): Version | null =>
   versions?.find((version) => version.epoch === epoch) ?? null;
+
+/** Tasks and partitions that the version that runs here does without (`exclude.ts`). */
+export const excludedHere = (genesis: Genesis): ReadonlySet<string> =>
+  new Set(ownVersion(genesis)?.excluded ?? []);
+
+/** Tasks that the version that runs here has. */
+export const tasksHere = (graph: Graph, genesis: Genesis): readonly TaskId[] => {
+  const excluded = excludedHere(genesis);
+  return graph.tasks().filter((task) => !excluded.has(taskName(task)));
+};
 
 /** Fingerprints of states that this version can go on from, or that another one has made of them. */
 export const knownFingerprints = ({

@@ -1,34 +1,35 @@
 /** Decides that another version begins: a record of the plan, up to which every old task folds (engine rules, 11.2). */
 
 import type { Clock } from '#pipeline/clock.ts';
-import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
+import { PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
-import { changelogTopicName, type Graph, type TaskId, taskName } from '#pipeline/runtime/graph.ts';
+import { type Graph, taskName } from '#pipeline/runtime/graph.ts';
 import { appendDecision, shortVersion } from '#pipeline/runtime/plan.ts';
-import { readPartition } from '#pipeline/runtime/read-topic.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
-import { GroupAssembler } from '#pipeline/state/changelog.ts';
-import { UNSAID } from '#schemas/plan.ts';
+import { type Plan, UNSAID } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
 import { compareVersions, droppedStores } from './compare.ts';
 import { readDecisions } from './decisions.ts';
 import { type Description, fingerprintOf } from './description.ts';
+import { type PlanReach, tasksShort } from './short.ts';
 import { type Version, versionsOf } from './versions.ts';
 
-export interface UpgradeOptions {
+export interface CutOptions {
   readonly kafka: Kafka;
   readonly serde: Serde;
   /** The plan. */
   readonly topic: Topic;
   readonly physicalName: (topic: string) => string;
+  readonly note: string | null;
+  readonly clock: Clock;
+}
+
+export interface UpgradeOptions extends CutOptions {
   /** Of the new version. */
   readonly graph: Graph;
   readonly description: Description;
   /** `processor.store` that may begin anew. */
   readonly emptied: readonly string[];
-  readonly note: string | null;
-  readonly clock: Clock;
 }
 
 /**
@@ -36,7 +37,7 @@ export interface UpgradeOptions {
  * a path, the version before not described, a cut that is not reached yet, or somebody else who decided first.
  */
 export async function upgrade(options: UpgradeOptions): Promise<Version> {
-  const { topic, graph, description, clock, note } = options;
+  const { topic, graph, description } = options;
   const fingerprint = fingerprintOf(description);
   const versions = versionsOf(await readDecisions(options));
   const present = versions.at(-1);
@@ -56,114 +57,40 @@ export async function upgrade(options: UpgradeOptions): Promise<Version> {
   );
   if (problems.length > 0)
     throw refused(problems.map(({ kind, name, hint }) => `${kind} ${name}: ${hint}`).join('; '));
+  return decideCut(options, versions, {
+    fingerprint,
+    startOffsets: await startOffsets(options, graph, first),
+    description: JSON.stringify(description),
+    dropped: [...droppedStores(before, description)],
+  });
+}
+
+/** Ends the last of `versions`. Throws UPGRADE_REFUSED when it has not begun everywhere, or somebody else decided first. */
+export async function decideCut(
+  options: CutOptions,
+  versions: readonly Version[],
+  next: Partial<Plan> & Pick<Plan, 'fingerprint'>,
+): Promise<Version> {
+  const { clock, note } = options;
+  const present = versions.at(-1);
+  if (present === undefined) throw new PipelineError('INVARIANT_BROKEN', 'a cut after no version');
   const late = (await tasksShort(options, versions)).map(taskName);
   if (late.length > 0)
     throw refused(
       `${late.join(', ')}: not yet at the cut to version ${shortVersion(present)}; keep the version before running until it says that it has ended there, or, where it cannot run any more, force that cut with the code of version ${present.epoch}: "baleen upgrade --force"`,
     );
-  await appendDecision(options, {
-    ...UNSAID,
-    kind: 'cut',
-    epoch: present.epoch + 1,
-    fingerprint,
-    startOffsets: await startOffsets(options, graph, first),
-    atMs: clock.nowMs(),
-    note,
-    description: JSON.stringify(description),
-    dropped: [...droppedStores(before, description)],
-  });
-  const decided = versionsOf(await readDecisions(options)).find(({ epoch }) => epoch === present.epoch + 1);
-  if (decided?.fingerprint !== fingerprint)
-    throw refused(`another upgrade came first; "baleen diff" shows what runs now`);
+  const atMs = clock.nowMs();
+  const epoch = present.epoch + 1;
+  await appendDecision(options, { ...UNSAID, ...next, kind: 'cut', epoch, atMs, note });
+  const decided = versionsOf(await readDecisions(options)).find((version) => version.epoch === epoch);
+  if (decided?.fingerprint !== next.fingerprint || decided.atMs !== atMs)
+    throw refused(`another decision came first; "baleen plan" shows what was decided`);
   return decided;
-}
-
-/** Tasks of the version before that have not come to the cut where the last of `versions` begins. */
-export async function tasksShort(
-  options: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
-  versions: readonly Version[],
-): Promise<readonly TaskId[]> {
-  const before = versions.at(-2)?.description?.subTopologies ?? [];
-  const tasks = before.flatMap(({ name, partitions }) =>
-    Array.from({ length: partitions }, (_, partition) => ({ subTopology: name, partition })),
-  );
-  return tasksShortOf(options, tasks, versions.at(-1)?.epoch ?? 0);
-}
-
-/** Those whose changelog does not say that they are at the cut to the version of `epoch`. */
-async function tasksShortOf(
-  { kafka, physicalName }: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
-  tasks: readonly TaskId[],
-  epoch: number,
-): Promise<readonly TaskId[]> {
-  const late: TaskId[] = [];
-  for (const task of tasks) {
-    const topic = physicalName(changelogTopicName(task.subTopology));
-    const last = await lastContents(kafka, topic, task.partition);
-    if ((last?.nextEpoch ?? last?.epoch ?? 0) < epoch) late.push(task);
-  }
-  return late;
-}
-
-const CUT_POLL_MS = 1_000;
-
-/**
- * True when all these tasks, wherever they run, are at the cut to the version of `epoch`; false when the signal aborts. Who
- * shares tasks with others must not go before: one that another left short of the cut may be given to it.
- */
-export async function untilAtCut(
-  options: Pick<UpgradeOptions, 'kafka' | 'physicalName' | 'clock'> & { readonly signal: AbortSignal },
-  tasks: readonly TaskId[],
-  epoch: number,
-): Promise<boolean> {
-  const { clock, signal } = options;
-  let late = tasks;
-  while (!signal.aborted) {
-    try {
-      late = await tasksShortOf(options, late, epoch);
-    } catch (error) {
-      if (!isPipelineError(error) || error.action !== 'retry') throw error;
-    }
-    if (late.length === 0) return true;
-    await clock.sleep(CUT_POLL_MS, signal);
-  }
-  return false;
-}
-
-/** Of the highest complete step of a changelog; null: there is none. */
-async function lastContents(
-  kafka: Kafka,
-  topic: string,
-  partition: number,
-): Promise<Pick<CheckpointContents, 'epoch' | 'nextEpoch'> | null> {
-  for (;;) {
-    try {
-      const meta = await lastMeta(kafka, topic, partition);
-      // Written by a checkpoint of this program.
-      return meta === null ? null : (JSON.parse(meta) as CheckpointContents);
-    } catch (error) {
-      // Deleted while it was read, because a snapshot behind it says the same.
-      if (!isPipelineError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
-    }
-  }
-}
-
-async function lastMeta(kafka: Kafka, topic: string, partition: number): Promise<string | null> {
-  const groups = new GroupAssembler();
-  let meta: string | null = null;
-  let step = -1;
-  for await (const record of readPartition(kafka, topic, partition)) {
-    const group = groups.add(record, `${topic}/${partition}/${record.offset}`);
-    if (group === null || group.to < step) continue;
-    step = group.to;
-    ({ meta } = group);
-  }
-  return meta;
 }
 
 /** Facts from their first on, the others from their present end. A topic that is not there yet begins at 0. */
 async function startOffsets(
-  { kafka, physicalName }: Pick<UpgradeOptions, 'kafka' | 'physicalName'>,
+  { kafka, physicalName }: PlanReach,
   graph: Graph,
   first: Version,
 ): Promise<Record<string, bigint>> {

@@ -34,6 +34,7 @@ const version = (epoch: number, cut: Version['cut']): Version => ({
   dropped: [],
   forced: [],
   fences: new Map(),
+  excluded: [],
   description,
   atMs: 0,
   note: null,
@@ -49,6 +50,7 @@ const begin = (subTopology: string, saved: CheckpointContents | null) =>
     id: { subTopology, partition: 0 },
     step: 7_000,
     tails: [{ name: 'out/0', offset: 40, sequence: 12, digest: 5 }],
+    fences: new Map([['made/0/make-0', 30]]),
   });
 
 test('a task goes on from its last checkpoint, as if what it had not folded had come at the cut', () => {
@@ -78,7 +80,7 @@ test('a task goes on from its last checkpoint, as if what it had not folded had 
     },
     channels: {
       'plan/0/': { sequence: 1, digest: 0 },
-      'made/0/make-0': { sequence: 4, digest: 6, floorMs: 500 },
+      'made/0/make-0': { sequence: 4, digest: 6, fences: [{ epoch: 2, offset: 30 }], floorMs: 500 },
     },
     destinations: { 'out/0': { sequence: 12, digest: 5 }, 'dlq/0': { sequence: 1, digest: 1 } },
     streamTimes: { read: 250 },
@@ -91,7 +93,7 @@ test('a task without a checkpoint reads all from where its version began', () =>
     channels: {},
   });
   expect(begin('read', null).channels).toEqual({
-    'made/0/make-0': { sequence: 0, digest: 0, floorMs: 500 },
+    'made/0/make-0': { sequence: 0, digest: 0, fences: [{ epoch: 2, offset: 30 }], floorMs: 500 },
   });
 });
 

@@ -1,6 +1,7 @@
 /** What a task begins with at a cut that the version before cannot bring it to (engine rules, 11.3). */
 import { PipelineError } from '#pipeline/errors.ts';
-import { channelName } from '#pipeline/merge/channel.ts';
+import { type ChannelPoint, channelName } from '#pipeline/merge/channel.ts';
+import { withFence } from '#pipeline/merge/fence.ts';
 import type { CheckpointContents } from '#pipeline/runtime/checkpoint.ts';
 import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
 import type { Genesis } from '#pipeline/runtime/plan.ts';
@@ -24,8 +25,10 @@ export function begunByDecree(options: {
   readonly step: number;
   /** Of its destinations. */
   readonly tails: readonly FencedWriter[];
+  /** `topic/partition/writer` -> offset, of all fences of this cut. */
+  readonly fences: ReadonlyMap<string, number>;
 }): CheckpointContents {
-  const { version, graph, step, tails } = options;
+  const { version, graph, step, tails, fences } = options;
   if (version.cut === null)
     throw new PipelineError('INVARIANT_BROKEN', `version ${version.epoch} begins at no cut`);
   const { offset, logTimeMs } = version.cut;
@@ -52,7 +55,7 @@ export function begunByDecree(options: {
     channels: Object.fromEntries(
       Object.entries({ ...first.channels, ...saved.channels }).map(([name, point]) => [
         name,
-        name.endsWith('/') ? point : { ...point, floorMs: logTimeMs },
+        name.endsWith('/') ? point : { ...withFenceAt(point, version, fences.get(name)), floorMs: logTimeMs },
       ]),
     ),
     destinations: {
@@ -61,6 +64,10 @@ export function begunByDecree(options: {
     },
   };
 }
+
+/** Who knows of the fence before it comes by it knows how much there is yet to fold of a writer that is excluded. */
+const withFenceAt = (point: ChannelPoint, { epoch }: Version, offset: number | undefined): ChannelPoint =>
+  offset === undefined ? point : { ...point, fences: withFence(point.fences ?? [], { epoch, offset }) };
 
 /** Where a task of the version before began to read. What is new to the next version begins as it does there. */
 function atFirst({

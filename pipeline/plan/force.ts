@@ -30,10 +30,10 @@ import { META_KEY } from '#pipeline/state/task-state.ts';
 import { UNSAID } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
 import { crossCuts, knownFingerprints } from './beginning.ts';
-import { tasksShort } from './cut.ts';
 import { readDecisions } from './decisions.ts';
 import { begunByDecree } from './decree.ts';
 import { type FencedWriter, putFences } from './fencing.ts';
+import { tasksOf, tasksShort } from './short.ts';
 import { type Version, versionsOf } from './versions.ts';
 
 export interface ForceOptions {
@@ -93,9 +93,14 @@ export async function forceCut(options: ForceOptions): Promise<readonly ForcedTa
     const late = await tasksShort(options, versions);
     if (late.length === 0) return [];
     for (const id of late) states.push(await findState(options, versions, id));
-    const fenced = await putFences({ ...options, producer }, { before, version, late });
-    const fences = [...fenced].flatMap(([task, partitions]) =>
-      partitions.map(({ name, offset }) => [`${name}/${task}`, BigInt(offset)] as const),
+    const fenced = await putFences(
+      { ...options, producer },
+      { before, version, late: withExcluded(late, before, version) },
+    );
+    const fences = new Map(
+      [...fenced].flatMap(([task, partitions]) =>
+        partitions.map(({ name, offset }) => [`${name}/${task}`, offset] as const),
+      ),
     );
     await appendDecision(options, {
       ...UNSAID,
@@ -105,14 +110,14 @@ export async function forceCut(options: ForceOptions): Promise<readonly ForcedTa
       atMs: clock.nowMs(),
       note: options.note,
       tasks: late.map(taskName),
-      fences: Object.fromEntries(fences),
+      fences: Object.fromEntries([...fences].map(([name, offset]) => [name, BigInt(offset)])),
     });
     const done: ForcedTask[] = [];
     for (const state of states) {
       const tails = fenced.get(taskName(state.id)) ?? [];
       const genesis = genesisOf(versions);
       const step = STEPS_BY_DECREE * version.epoch;
-      const contents = begunByDecree({ ...options, ...state, genesis, version, step, tails });
+      const contents = begunByDecree({ ...options, ...state, genesis, version, step, tails, fences });
       await crossCuts(state.backend, genesis, state.saved?.epoch ?? before.epoch, version.epoch);
       await writeState(options, producer, state, contents);
       done.push(forcedTask(state, tails));
@@ -122,6 +127,12 @@ export async function forceCut(options: ForceOptions): Promise<readonly ForcedTa
     await producer.close();
     for (const { backend } of states) await backend.close();
   }
+}
+
+/** Whoever reads an excluded task must see where it ends, also where it came to the cut itself. */
+function withExcluded(late: readonly TaskId[], before: Version, { excluded }: Version): readonly TaskId[] {
+  const names = new Set([...late.map(taskName), ...excluded]);
+  return tasksOf(before).filter((task) => names.has(taskName(task)));
 }
 
 /** One that runs may come to the cut by itself, and what it writes meanwhile would be lost. */

@@ -26,6 +26,8 @@ export interface Version {
   readonly forced: readonly string[];
   /** `topic/partition/writer` -> offset of the fence behind which those tasks write as this version alone. */
   readonly fences: ReadonlyMap<string, number>;
+  /** Tasks (`detect-2`) and partitions of raw topics (`raw.trades.v1/3`) that it does without, in order. */
+  readonly excluded: readonly string[];
   /** Null: it began before descriptions were kept, or nobody can read them any more. */
   readonly description: Description | null;
   /** Wall clock of the one who decided. */
@@ -47,6 +49,7 @@ export function versionsOf(decisions: readonly PlacedDecision[]): readonly Versi
       continue;
     }
     const { kind, epoch, fingerprint, startOffsets, dropped, description, atMs, note } = decision;
+    const excluded = [...new Set(decision.excluded)].sort(byCodeUnits);
     const isNext =
       kind === 'genesis' ? versions.length === 0 : kind === 'cut' && isCutTo(decision, versions.at(-1));
     if (!isNext) continue;
@@ -58,6 +61,7 @@ export function versionsOf(decisions: readonly PlacedDecision[]): readonly Versi
       dropped,
       forced: [],
       fences: new Map(),
+      excluded,
       description: description === null ? null : readDescription(description),
       atMs,
       note,

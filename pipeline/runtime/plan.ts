@@ -4,12 +4,13 @@ import { PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { encodeDecision, readDecisions } from '#pipeline/plan/decisions.ts';
 import type { Description } from '#pipeline/plan/description.ts';
+import { tasksShort } from '#pipeline/plan/short.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import { type Skip, skipsOf } from '#pipeline/poison/skips.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import { type Plan, UNSAID } from '#schemas/plan.ts';
 import type { Topic } from '#schemas/topics.ts';
-import type { Graph } from './graph.ts';
+import { type Graph, taskName } from './graph.ts';
 
 /** What the pipeline began with, and which version of it runs here. */
 export interface Genesis {
@@ -65,7 +66,7 @@ export async function openPlan(options: PlanOptions): Promise<FoundGenesis> {
       'INVARIANT_BROKEN',
       `${topic.name}: the genesis was acknowledged but is not there`,
     );
-  const own = versions.findLast((version) => version.fingerprint === fingerprint);
+  const own = await ownOf(options, versions);
   if (own === undefined) {
     throw new PipelineError(
       'FINGERPRINT_CHANGED',
@@ -77,6 +78,19 @@ export async function openPlan(options: PlanOptions): Promise<FoundGenesis> {
   const skips = skipsOf(decisions);
   const base = { name, fingerprint, epoch, startOffsets: first.startOffsets, skips };
   return options.fromGenesis === true ? base : { ...base, versions };
+}
+
+/**
+ * Of this fingerprint the last. Where the version before it is the same code, and tasks are short of the cut that only that one
+ * can bring there, it is that one: its end is near, and the next start is the last.
+ */
+async function ownOf(options: PlanOptions, versions: readonly Version[]): Promise<Version | undefined> {
+  const { fingerprint } = options;
+  const own = versions.findLast((version) => version.fingerprint === fingerprint);
+  const before = versions.at(-2);
+  if (own !== versions.at(-1) || before?.fingerprint !== fingerprint) return own;
+  const short = await tasksShort(options, versions);
+  return short.some((task) => !before.excluded.includes(taskName(task))) ? before : own;
 }
 
 /** As people read it: epoch and the beginning of the fingerprint. */

@@ -4,6 +4,7 @@ import type { Clock } from '#pipeline/clock.ts';
 import { messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { writerName } from '#pipeline/merge/position.ts';
+import { tasksHere } from '#pipeline/plan/beginning.ts';
 import type { Notes } from '#pipeline/poison/notes.ts';
 import { watchPoison } from '#pipeline/poison/watch.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -14,7 +15,7 @@ import type { Layer } from '#schemas/topics.ts';
 import { createAssignment } from './assigning.ts';
 import { type CommittedStep, isAtCut, type KeptTask, startCheckpoints } from './checkpoints.ts';
 import { createControl } from './control.ts';
-import type { Graph, TaskId } from './graph.ts';
+import { type Graph, type TaskId, taskName } from './graph.ts';
 import { createHop, type HopMode } from './hop.ts';
 import { createInputs, isFolded } from './inputs.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
@@ -216,7 +217,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const changed = (): void => {
     dependsOnOthers = waitOnOthers(graph, tasks);
     // A task that is searched hears of nothing in memory.
-    isAlone = hopMode === 'on' && tasks.length === graph.tasks().length && !poison.isSearching;
+    isAlone = hopMode === 'on' && tasks.length === tasksHere(graph, genesis).length && !poison.isSearching;
   };
   const assignment = createAssignment({
     kept,
@@ -259,6 +260,12 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     changed,
   });
 
+  /** What this version does without runs nowhere. */
+  const assign = (wanted: readonly TaskId[]): Promise<void> => {
+    const running = new Set(tasksHere(graph, genesis).map(taskName));
+    return assignment.assign(wanted.filter((task) => running.has(taskName(task))));
+  };
+
   const stop = async (): Promise<void> => {
     const wasRunning = isRunning;
     isRunning = false;
@@ -277,7 +284,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
 
   try {
     signal?.addEventListener('abort', assignment.stop, { once: true });
-    await assignment.assign(graph.tasks().filter(options.owns ?? (() => true)));
+    await assign(graph.tasks().filter(options.owns ?? (() => true)));
     signal?.removeEventListener('abort', assignment.stop);
     signal?.throwIfAborted();
     isStarted = true;
@@ -292,7 +299,7 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
     tasks,
     failed,
     ended,
-    assign: assignment.assign,
+    assign,
     lagOf: inputs.lag,
     waits: waits.list,
     committed: (task) => checkpoints.last(keptOf(task)),

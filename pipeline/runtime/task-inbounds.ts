@@ -1,8 +1,8 @@
 /** What a task reads: one inbound for each partition, from where its checkpoint or its version begins. */
 import { PipelineError } from '#pipeline/errors.ts';
-import { type Channel, channelName } from '#pipeline/merge/channel.ts';
+import { type Channel, channelName, partitionOf } from '#pipeline/merge/channel.ts';
 import { derivedInbound, type Inbound, rawInbound } from '#pipeline/merge/inbound.ts';
-import { firstResume, ownVersion } from '#pipeline/plan/beginning.ts';
+import { excludedHere, firstResume, ownVersion } from '#pipeline/plan/beginning.ts';
 import type { CheckpointContents } from './checkpoint.ts';
 import type { Graph } from './graph.ts';
 import type { Genesis } from './plan.ts';
@@ -15,7 +15,9 @@ export function createInbounds(
   saved: CheckpointContents | null,
   maxWaitingBytes: number,
 ): readonly Inbound[] {
-  const groups = Map.groupBy(channels, ({ topic, partition }) => `${topic}/${partition}`);
+  const groups = Map.groupBy(channels, partitionOf);
+  const cutMs = ownVersion(genesis)?.cut?.logTimeMs ?? 0;
+  const excluded = excludedHere(genesis);
   return [...groups].map(([name, group]) => {
     const [first] = group;
     if (first === undefined) throw new PipelineError('INVARIANT_BROKEN', `${name}: no channels`);
@@ -28,12 +30,15 @@ export function createInbounds(
         channels: group,
         resumeOffset: resume?.offset ?? 0,
         epoch: genesis.epoch,
-        cutMs: ownVersion(genesis)?.cut?.logTimeMs ?? 0,
+        cutMs,
+        excluded,
         maxWaitingBytes,
       });
     }
     const layer = graph.topics.find((topic) => topic.name === first.topic)?.layer ?? 'raw';
-    return rawInbound(first, resume ?? firstResume(name, layer, genesis));
+    const { offset, maximumMs, digest } = resume ?? firstResume(name, layer, genesis);
+    // Whatever comes now comes at the cut at the earliest: also to a partition that the version before did without.
+    return rawInbound(first, { offset, maximumMs: Math.max(maximumMs, cutMs), digest });
   });
 }
 
@@ -52,3 +57,10 @@ export function unreadPoints(
       .map(([name, { stored: _, ...point }]) => [name, point]),
   );
 }
+
+/** Partitions that this version does without keep their place: the one in which they return goes on there. */
+export const excludedInputs = (
+  saved: CheckpointContents | null,
+  excluded: ReadonlySet<string>,
+): CheckpointContents['inputs'] =>
+  Object.fromEntries(Object.entries(saved?.inputs ?? {}).filter(([name]) => excluded.has(name)));

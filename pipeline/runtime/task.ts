@@ -7,17 +7,18 @@ import {
   channelName,
   channelPoint,
   type Pending,
+  partitionOf,
   resumeChannel,
 } from '#pipeline/merge/channel.ts';
 import { acceptTick, type Inbound } from '#pipeline/merge/inbound.ts';
 import { type Blocked, Merge } from '#pipeline/merge/merge.ts';
 import { writerName } from '#pipeline/merge/position.ts';
 import { watchTails } from '#pipeline/merge/tails.ts';
-import { contentsToBegin, knownFingerprints } from '#pipeline/plan/beginning.ts';
+import { contentsToBegin, excludedHere, knownFingerprints } from '#pipeline/plan/beginning.ts';
 import { decodeDecision } from '#pipeline/plan/decisions.ts';
+import { heed } from '#pipeline/plan/heed.ts';
 import { isCutTo } from '#pipeline/plan/versions.ts';
 import { Gate, type Marker } from '#pipeline/poison/gate.ts';
-import { learnFrom } from '#pipeline/poison/learning.ts';
 import type { Skip } from '#pipeline/poison/skips.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
 import type { StateBackend } from '#pipeline/state/backend.ts';
@@ -31,7 +32,7 @@ import type { Door, Hop } from './hop.ts';
 import type { Limits } from './limits.ts';
 import { type ControlTick, createOutputs, type Outputs } from './outputs.ts';
 import type { Genesis } from './plan.ts';
-import { createInbounds, unreadPoints } from './task-inbounds.ts';
+import { createInbounds, excludedInputs, unreadPoints } from './task-inbounds.ts';
 
 export interface TaskOptions {
   readonly id: TaskId;
@@ -114,14 +115,16 @@ export function createTask(options: TaskOptions): Task {
     genesis,
     graph.planTopic.name,
   );
-  const channels = graph.channels(id);
+  const excluded = excludedHere(genesis);
+  const channels = graph.channels(id).filter((channel) => !excluded.has(partitionOf(channel)));
   const unread = unreadPoints(saved, channels);
   for (const channel of channels) {
     resumeChannel(channel, saved?.channels[channelName(channel)] ?? null);
   }
   const inbounds = createInbounds(channels, graph, genesis, saved, options.limits.maxWaitingBytes);
   const merge = new Merge(channels, saved?.lastKey ?? { logTimeMs: -1, rank: -1, order: -1 });
-  const route = options.hop?.from(writerName(id.subTopology, id.partition));
+  const writer = writerName(id.subTopology, id.partition);
+  const route = options.hop?.from(writer);
   const outputs = createOutputs({
     ...options,
     route,
@@ -132,12 +135,14 @@ export function createTask(options: TaskOptions): Task {
   });
   let step = saved?.step ?? 0;
   const gate = new Gate({
-    writer: writerName(id.subTopology, id.partition),
+    writer,
     isLive: genesis.versions !== undefined,
     skipped: saved?.skipped ?? [],
     at: () => ({ step, sequences: sequencesOf(outputs) }),
   });
   for (const skip of options.skips ?? []) gate.learn(skip);
+  const epoch = genesis.versions === undefined ? null : genesis.epoch;
+  const heeding = { serde: options.serde, topic: graph.planTopic, writer, epoch, gate };
   const fold = createFold({
     ...options,
     task: id,
@@ -147,7 +152,7 @@ export function createTask(options: TaskOptions): Task {
     streamTimes: saved?.streamTimes ?? {},
     gate,
   });
-  const inboundOf = new Map(inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound]));
+  const inboundOf = new Map(inbounds.map((inbound) => [partitionOf(inbound), inbound]));
   const sourceOf = new Map(channels.map((channel) => [channel, findSource(channel, graph, inboundOf)]));
   const lateTails = watchTails(channels, TAIL_LIMIT_MS);
   const byWriter = Map.groupBy(channels, ({ writer }) => writer);
@@ -157,6 +162,8 @@ export function createTask(options: TaskOptions): Task {
   /** Handed over in memory since the last report: taken, and left to Kafka. */
   let [taken, ignored] = [0, 0];
   let isMarked = false;
+  /** Highest version of a writer that was heard. */
+  let heardOf = 0;
   let halted: FoldFailure | null = null;
   let ended: Ended | null =
     saved?.nextEpoch === undefined || saved.nextEpoch === genesis.epoch
@@ -164,6 +171,15 @@ export function createTask(options: TaskOptions): Task {
       : { epoch: saved.nextEpoch, atMs: saved.logTimeMs };
   const [planChannel] = channels;
   const labels = { subtopology: id.subTopology };
+
+  /** Who hears of the progress of a later version, before it comes to its end itself, is left over from a forced cut. */
+  const checkOrder = (channel: Channel, record: Pending): void => {
+    try {
+      merge.check(channel, record);
+    } catch (error) {
+      throw heardOf > genesis.epoch ? overtaken(channelName(channel), heardOf, error) : error;
+    }
+  };
 
   /** Folds the next record, or fires the timer that comes before it. False: nothing can be taken yet. */
   const foldNext = (): boolean => {
@@ -178,7 +194,7 @@ export function createTask(options: TaskOptions): Task {
     }
     const record = channel.queue.first;
     if (record === undefined) return false;
-    merge.check(channel, record);
+    checkOrder(channel, record);
     const source = sourceOf.get(channel);
     if (source === undefined) throw new PipelineError('INVARIANT_BROKEN', `no input ${channelName(channel)}`);
     const { topic, inbound } = source;
@@ -204,7 +220,7 @@ export function createTask(options: TaskOptions): Task {
   const boundMs = (): number => ended?.atMs ?? Math.min(merge.bound(), state.timers.nextLogMs);
 
   const doorOf = (channel: Channel): Door => {
-    const destination = `${channel.topic}/${channel.partition}`;
+    const destination = partitionOf(channel);
     const inbound = inboundOf.get(destination);
     return {
       writer: channel.writer,
@@ -246,7 +262,7 @@ export function createTask(options: TaskOptions): Task {
 
   return {
     id,
-    writer: writerName(id.subTopology, id.partition),
+    writer,
     inbounds,
     state,
     outputs,
@@ -276,14 +292,15 @@ export function createTask(options: TaskOptions): Task {
       // Halted for good: what it would take in lies in Kafka for the next start, and would only fill the memory here.
       if (inbound === undefined || halted !== null || ended !== null) return;
       // Before its turn comes: what it passes over may lie before it.
-      if (topic === graph.planTopic.name) learnFrom(records, { ...options, topic: graph.planTopic }, gate);
+      if (topic === graph.planTopic.name) heed(records, heeding);
       let duplicates = 0;
       for (const record of records) if (inbound.accept(record)) duplicates += 1;
       if (duplicates > 0) metrics.add('duplicates_dropped_total', { where: 'position' }, duplicates);
     },
     acceptControl: (tick) => {
+      heardOf = Math.max(heardOf, tick.epoch);
       for (const channel of byWriter.get(tick.writer) ?? []) {
-        const sequence = tick.sequences[`${channel.topic}/${channel.partition}`] ?? 0;
+        const sequence = tick.sequences[partitionOf(channel)] ?? 0;
         acceptTick(channel, tick.logTimeMs, sequence, clock.nowMs());
       }
     },
@@ -328,9 +345,10 @@ export function createTask(options: TaskOptions): Task {
       step,
       logTimeMs,
       lastKey: merge.lastKey,
-      inputs: Object.fromEntries(
-        inbounds.map((inbound) => [`${inbound.topic}/${inbound.partition}`, inbound.resumePoint()]),
-      ),
+      inputs: {
+        ...excludedInputs(saved, excluded),
+        ...Object.fromEntries(inbounds.map((inbound) => [partitionOf(inbound), inbound.resumePoint()])),
+      },
       channels: {
         ...unread,
         ...Object.fromEntries(channels.map((channel) => [channelName(channel), channelPoint(channel)])),
@@ -362,13 +380,20 @@ interface Source {
 }
 
 function findSource(channel: Channel, graph: Graph, inboundOf: ReadonlyMap<string, Inbound>): Source {
-  const partition = `${channel.topic}/${channel.partition}`;
+  const partition = partitionOf(channel);
   const topic = graph.topics.find(({ name }) => name === channel.topic);
   const inbound = inboundOf.get(partition);
   if (topic === undefined || inbound === undefined)
     throw new PipelineError('INVARIANT_BROKEN', `no input ${partition}`);
   return { topic, inbound, prefix: `${partition}/${channel.writer === '' ? '' : `${channel.writer}:`}` };
 }
+
+const overtaken = (channel: string, epoch: number, cause: unknown): PipelineError =>
+  new PipelineError(
+    'EPOCH_CLOSED',
+    `${channel}: version ${epoch} has gone on from here while this one was behind: the cut to it was forced; start version ${epoch}`,
+    { cause },
+  );
 
 const tooEarly = (place: string, epoch: number): PipelineError =>
   new PipelineError(

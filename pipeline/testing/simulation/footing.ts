@@ -17,6 +17,7 @@ export function watchFooting(log: SimulatedLog, violated: (message: string) => v
   /** `topic/partition/writer` -> highest sequence. */
   const written = new Map<string, number>();
   const assemblers = new Map<string, GroupAssembler>();
+  const last = new Map<string, CheckpointContents>();
 
   const complete = (topic: string, partition: number, record: KafkaRecord): CheckpointContents | null => {
     const name = `${topic}/${partition}`;
@@ -37,6 +38,15 @@ export function watchFooting(log: SimulatedLog, violated: (message: string) => v
     }
   };
 
+  /** A version that goes on, with or without some of its inputs, keeps its place in all of them. */
+  const checkPlaces = (task: string, contents: CheckpointContents): void => {
+    const before = last.get(task);
+    last.set(task, contents);
+    if (before?.fingerprint !== contents.fingerprint) return;
+    const lost = Object.keys(before.inputs).find((name) => contents.inputs[name] === undefined);
+    if (lost !== undefined) violated(`a checkpoint of ${task} has lost its place in ${lost}`);
+  };
+
   log.onAppend((topic, partition) => {
     const record = log.partition(topic, partition).records.at(-1);
     if (record === undefined) return;
@@ -49,6 +59,9 @@ export function watchFooting(log: SimulatedLog, violated: (message: string) => v
     const subTopology = taskOf.get(topic);
     if (subTopology === undefined) return;
     const contents = complete(topic, partition, record);
-    if (contents !== null) check(writerName(subTopology, partition), contents);
+    if (contents === null) return;
+    const task = writerName(subTopology, partition);
+    check(task, contents);
+    checkPlaces(task, contents);
   });
 }

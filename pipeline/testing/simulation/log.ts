@@ -20,6 +20,8 @@ export interface Partition {
   skewMs: number;
   /** How readily it is fetched: 1 as soon as possible. */
   speed: number;
+  /** Nobody can write to it. */
+  isStuck: boolean;
 }
 
 /** How bad the world is; all zero: calm. */
@@ -36,6 +38,9 @@ export interface Faults {
 
 export const CALM: Readonly<Faults> = { refused: 0, unanswered: 0, ghosts: 0, delayMs: 0 };
 
+/** A client that asks in vain does not ask all the time. */
+const STUCK_PAUSE_MS = 5;
+
 export class SimulatedLog {
   readonly topics = new Map<string, readonly Partition[]>();
   readonly scheduler: Scheduler;
@@ -49,7 +54,14 @@ export class SimulatedLog {
   }
 
   create(topic: string, partitions: number, isAppendTime: boolean): void {
-    const create = (): Partition => ({ isAppendTime, records: [], start: 0, skewMs: 0, speed: 1 });
+    const create = (): Partition => ({
+      isAppendTime,
+      records: [],
+      start: 0,
+      skewMs: 0,
+      speed: 1,
+      isStuck: false,
+    });
     this.topics.set(topic, Array.from({ length: partitions }, create));
   }
 
@@ -147,7 +159,8 @@ function createProducer(
     const stored: string[] = [];
     let isInPart = false;
     for (const part of Map.groupBy(items, ({ topic, partition }) => `${topic}/${partition}`).values()) {
-      if (random.chance(faults.refused)) {
+      const isStuck = part.some(({ topic, partition }) => log.partition(topic, partition).isStuck);
+      if (random.chance(faults.refused) || isStuck) {
         unanswered.push(...part);
         isInPart = true;
         continue;
@@ -160,7 +173,9 @@ function createProducer(
     }
     if (isGhost) return;
     for (const topic of stored) onStored(topic, isInPart);
-    scheduler.after(random.between(0, faults.delayMs), owner, () => {
+    const waitsForStuck = unanswered.some(({ topic, partition }) => log.partition(topic, partition).isStuck);
+    const pauseMs = waitsForStuck ? STUCK_PAUSE_MS : 0;
+    scheduler.after(random.between(0, faults.delayMs) + pauseMs, owner, () => {
       if (unanswered.length > 0) {
         // In the order of the queue: what follows waits.
         request(unanswered);

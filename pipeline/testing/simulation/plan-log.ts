@@ -1,9 +1,10 @@
 /** The plan of a simulated world: its genesis, and the cut to version 2. */
 
+import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { decodeDecision, encodeDecision, type PlacedDecision } from '#pipeline/plan/decisions.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
 import { type Skip, skipsOf } from '#pipeline/poison/skips.ts';
-import { UNSAID } from '#schemas/plan.ts';
+import { type Plan, UNSAID } from '#schemas/plan.ts';
 import type { SimulatedLog } from './log.ts';
 import { DROPPED } from './logic.ts';
 import { a, b, descriptions, graphs, planTopic, serde } from './topology.ts';
@@ -25,6 +26,23 @@ function decisionsOf(log: SimulatedLog): readonly PlacedDecision[] {
   });
 }
 
+/** The version that began with the first record begins anew without these, as `baleen exclude` and `baleen return` do. */
+export function decideWithout(log: SimulatedLog, epoch: number, excluded: readonly string[]): void {
+  append(log, {
+    ...UNSAID,
+    kind: 'cut',
+    epoch,
+    fingerprint: fingerprintOf(1),
+    atMs: 0,
+    description: JSON.stringify(descriptions[0]),
+    excluded: [...excluded],
+  });
+}
+
+/** A record of another world's plan, without what was forced there: a tick in its place. Others as they are. */
+export const unforced = (record: KafkaRecord): KafkaRecord =>
+  record.key?.toString() === 'force' ? { ...record, key: null, value: null } : record;
+
 /** Appends a decision, as `baleen upgrade` does. */
 export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number): void {
   const ends = [a, b].flatMap(({ name }) =>
@@ -34,7 +52,7 @@ export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number
   );
   const processors = graphs[0].nodes.flatMap((node) => node.processors.map(({ name }) => name));
   const dropped = processors.flatMap((name) => DROPPED.map((store) => `${name}.${store}`));
-  const value = encodeDecision(serde, planTopic, {
+  append(log, {
     ...UNSAID,
     kind,
     epoch,
@@ -44,5 +62,9 @@ export function decide(log: SimulatedLog, kind: 'genesis' | 'cut', epoch: number
     description: JSON.stringify(descriptions[epoch - 1]),
     dropped: kind === 'genesis' ? [] : dropped,
   });
+}
+
+function append(log: SimulatedLog, decision: Plan): void {
+  const value = encodeDecision(serde, planTopic, decision);
   log.append(planTopic.name, 0, { timestampMs: 0, key: null, value, headers: [] });
 }

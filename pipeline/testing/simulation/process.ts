@@ -1,8 +1,9 @@
 /** A process of the simulated world: the real engine, with what it is given and what becomes of it. */
 import { isPipelineError } from '#pipeline/errors.ts';
-import { untilAtCut } from '#pipeline/plan/cut.ts';
+import { tasksHere } from '#pipeline/plan/beginning.ts';
+import { untilAtCut } from '#pipeline/plan/short.ts';
 import type { NoteName, Notes } from '#pipeline/poison/notes.ts';
-import type { Graph, TaskId } from '#pipeline/runtime/graph.ts';
+import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { HopMode } from '#pipeline/runtime/hop.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import type { StateBackend, WriteOperation } from '#pipeline/state/backend.ts';
@@ -10,9 +11,8 @@ import { createMemoryBackend } from '#pipeline/state/memory.ts';
 import { unpackTexts } from '#pipeline/state/packed.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { type Metrics, silentMetrics } from '#pipeline/telemetry/metrics.ts';
-import { fingerprintOf } from './plan-log.ts';
 import { type Owner, simulatedClock, WORLD } from './scheduler.ts';
-import { graphs, serde } from './topology.ts';
+import { serde } from './topology.ts';
 import type { World } from './world.ts';
 
 /** How often a process is killed at a moment that matters. */
@@ -31,8 +31,6 @@ type Disk = Map<string, Map<string, string>>;
 
 const physicalName = (topic: string): string => topic;
 const never = new AbortController().signal;
-export const graphOf = (epoch: number): Graph => graphs[epoch - 1] ?? graphs[0];
-
 export const taskName = ({ subTopology, partition }: TaskId): string => `${subTopology}-${partition}`;
 
 export class SimulatedProcess {
@@ -66,7 +64,13 @@ export class SimulatedProcess {
     const owner: Owner = { isDead: false, isPaused: false };
     this.owner = owner;
     const { epoch } = this;
-    const versions = world.versions();
+    const genesis = {
+      fingerprint: world.fingerprintOf(epoch),
+      epoch,
+      startOffsets: new Map(),
+      versions: world.versions(),
+      skips: world.skips(),
+    };
     // A member of a group is given its tasks once it has started.
     const own = world.isShared && random.chance(0.5) ? new Set<string>() : this.tasks;
     const kafka = world.log.client(owner, {
@@ -76,14 +80,8 @@ export class SimulatedProcess {
     const clock = simulatedClock(world.scheduler, owner, random.between(-3, 3));
     void startProcessing({
       kafka,
-      graph: graphOf(epoch),
-      genesis: {
-        fingerprint: fingerprintOf(epoch),
-        epoch,
-        startOffsets: new Map(),
-        versions,
-        skips: world.skips(),
-      },
+      graph: world.graphOf(epoch),
+      genesis,
       serde,
       clock,
       log: silentLog,
@@ -104,7 +102,7 @@ export class SimulatedProcess {
         changelogRecordBytes: random.pick([50, 200, 100_000]),
         recentValues: random.pick([1, 3, 1_000]),
         // What hides a promise that is not repeated.
-        recentTicks: world.willCut ? 100 : 0,
+        recentTicks: world.willCut || world.exclusion !== null ? 100 : 0,
         searchMs: random.pick([0, 20, 1_000]),
       },
     }).then(
@@ -114,7 +112,7 @@ export class SimulatedProcess {
         this.#assign();
         void processing.failed.then((error) => this.#fail(error, owner));
         const endAt = async (next: number): Promise<void> => {
-          const shared = world.isShared ? graphOf(epoch).tasks() : [];
+          const shared = world.isShared ? tasksHere(world.graphOf(epoch), genesis) : [];
           if (await untilAtCut({ kafka, clock, physicalName, signal: never }, shared, next))
             this.#end(next, owner);
         };
@@ -127,7 +125,8 @@ export class SimulatedProcess {
   /** Who runs on after a forced cut ends as soon as it sees so. */
   #fail(error: Error | unknown, owner: Owner): void {
     const { world } = this;
-    const isOver = (world.versions()[this.epoch]?.forced.length ?? 0) > 0 || world.willForce;
+    const isOver =
+      (world.versions()[this.epoch]?.forced.length ?? 0) > 0 || world.willForce || world.exclusion !== null;
     if (isOver && isPipelineError(error, 'EPOCH_CLOSED')) world.endOld(this, owner);
     else world.fail(error, owner);
   }
@@ -141,7 +140,8 @@ export class SimulatedProcess {
 
   #assign(): void {
     void this.processing?.assign(
-      graphOf(this.epoch)
+      this.world
+        .graphOf(this.epoch)
         .tasks()
         .filter((task) => this.tasks.has(taskName(task))),
     );

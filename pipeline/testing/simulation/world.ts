@@ -3,15 +3,17 @@ import { type ErrorCode, isPipelineError } from '#pipeline/errors.ts';
 import { fencesOf, type Version } from '#pipeline/plan/versions.ts';
 import type { Skip } from '#pipeline/poison/skips.ts';
 import { startDelivery } from '#pipeline/runtime/delivery.ts';
+import type { Graph } from '#pipeline/runtime/graph.ts';
 import { silentLog } from '#pipeline/telemetry/log.ts';
 import { silentMetrics } from '#pipeline/telemetry/metrics.ts';
+import type { Exclusion } from './exclusion.ts';
 import { watchFooting } from './footing.ts';
 import { forceInWorld, writeAsZombie } from './forced.ts';
 import { danger, type Hazard, isHazard } from './hazard.ts';
 import { CALM, SimulatedLog } from './log.ts';
 import type { Value } from './logic.ts';
-import { decide, readSkips, readVersions } from './plan-log.ts';
-import { graphOf, type SimulatedProcess, STRIKE, taskName } from './process.ts';
+import { decide, fingerprintOf, readSkips, readVersions, unforced } from './plan-log.ts';
+import { type SimulatedProcess, STRIKE, taskName } from './process.ts';
 import { type Owner, Scheduler, simulatedClock, WORLD } from './scheduler.ts';
 import { createSink, type Database } from './sink.ts';
 import { a, b, facts, fin, graphs, planTopic, serde } from './topology.ts';
@@ -38,6 +40,8 @@ export class World {
   willCut = false;
   /** The cut will be forced. */
   willForce = false;
+  /** Something will stand still; null: nothing will. */
+  exclusion: Exclusion | null = null;
   kills = 0;
   rebalances = 0;
   writes = 0;
@@ -59,12 +63,25 @@ export class World {
     }
     for (const [name, partitions] of past?.log.topics ?? []) {
       for (const [partition, { isAppendTime, records }] of partitions.entries())
-        if (isAppendTime) this.log.partition(name, partition).records.push(...records);
+        if (isAppendTime) this.log.partition(name, partition).records.push(...records.map(unforced));
     }
     if (past === null) decide(this.log, 'genesis', 1);
     watchFooting(this.log, (message) => {
       this.failure ??= new Violation(message);
     });
+  }
+
+  /** What is excluded is excluded from the version that began. */
+  graphOf(epoch: number): Graph {
+    return (this.exclusion === null ? graphs[epoch - 1] : null) ?? graphs[0];
+  }
+  fingerprintOf(epoch: number): string {
+    return fingerprintOf(this.exclusion === null ? epoch : 1);
+  }
+
+  /** See `Exclusion`. */
+  get stuck(): string | null {
+    return this.exclusion?.stuck ?? null;
   }
 
   /** The versions of the plan, as who starts now reads them. */
@@ -84,7 +101,7 @@ export class World {
       const process = this.processes.find(({ owner }) => owner === present);
       if (process === undefined || spared.includes(process)) return false;
       this.deaths.push(moment.logTimeMs);
-      this.#kill(process, true);
+      this.kill(process, true);
       return true;
     };
   }
@@ -94,11 +111,11 @@ export class World {
     const { random } = this.scheduler;
     if (random.chance(0.2)) this.log.partition(planTopic.name, 0).skewMs = random.between(-12, 12);
     for (let times = random.pick([1, 1, 2]); times > 0; times -= 1) decide(this.log, 'cut', 2);
-    for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.#kill(process);
+    for (const process of this.processes.slice(1)) if (random.chance(0.5)) this.kill(process);
   }
 
   /** The cut is forced, whatever runs. Now and then version 1 runs no more when it is. */
-  force(): void {
+  force(onDone = () => {}): void {
     if (this.versions().length === 1) return;
     const { random } = this.scheduler;
     const old = this.#membersOf(1);
@@ -109,7 +126,8 @@ export class World {
     }
     // What wakes up later does what it was about to do.
     for (const { owner } of old) if (random.chance(0.6)) this.pause(owner, random.between(10, 200));
-    forceInWorld(this, () => {
+    forceInWorld(this, 'now', () => {
+      onDone();
       for (let times = random.between(0, 4); times > 0; times -= 1)
         this.scheduler.after(random.between(0, 200), WORLD, () => writeAsZombie(this));
       for (const process of gone) {
@@ -151,7 +169,7 @@ export class World {
   /** Kills a process at a moment that matters, now and then. */
   strikes(process: SimulatedProcess, probability = STRIKE): boolean {
     if (this.log.faults === CALM || !this.scheduler.random.chance(probability)) return false;
-    this.#kill(process);
+    this.kill(process);
     return true;
   }
 
@@ -171,6 +189,7 @@ export class World {
     // Leaders move, and their clocks differ.
     if (given === undefined && random.chance(0.2))
       this.log.partition(topic.name, partition).skewMs = random.between(-12, 12);
+    if (this.log.partition(topic.name, partition).isStuck) return;
     this.log.append(topic.name, partition, {
       timestampMs: 0,
       key: Buffer.from(key),
@@ -191,16 +210,17 @@ export class World {
     }
     process.epoch = next;
     process.tasks = new Set();
-    this.#giveAll(next - 1);
-    this.#giveAll(next);
+    this.giveAll(next - 1);
+    this.giveAll(next);
   }
 
   /** Somebody in the group of a version gets each task that nobody there has. */
-  #giveAll(epoch: number): void {
+  giveAll(epoch: number): void {
     const members = this.#membersOf(epoch);
     if (members.length === 0) return;
     const shares = new Map(members.map((member) => [member, new Set(member.tasks)]));
-    for (const name of graphOf(epoch).tasks().map(taskName)) {
+    for (const name of this.graphOf(epoch).tasks().map(taskName)) {
+      if (name === this.stuck) continue;
       if (members.every(({ tasks }) => !tasks.has(name)))
         shares.get(this.scheduler.random.pick(members))?.add(name);
     }
@@ -214,11 +234,13 @@ export class World {
     const members = this.#membersOf(epoch);
     const shares = members.map(({ tasks }) => new Set(tasks));
     // Often the same few, so that they come back to where they were.
-    const movable = graphOf(epoch)
+    const movable = this.graphOf(epoch)
       .tasks()
+      .map(taskName)
+      .filter((name) => name !== this.stuck)
       .slice(0, random.pick([2, 100]));
     for (let moves = random.between(1, 4); moves > 0; moves -= 1) {
-      const name = taskName(random.pick(movable));
+      const name = random.pick(movable);
       for (const share of shares) share.delete(name);
       for (let owners = random.pick([1, 1, 1, 2]); owners > 0; owners -= 1) random.pick(shares).add(name);
     }
@@ -249,17 +271,17 @@ export class World {
       return;
     }
     const process = random.pick(this.processes);
-    if (random.chance(0.65)) this.#kill(process);
+    if (random.chance(0.65)) this.kill(process);
     else this.pause(process.owner);
   }
 
   /** It has found out that its version is over. */
   endOld(process: SimulatedProcess, owner: Owner): void {
-    if (process.owner === owner) this.#kill(process);
+    if (process.owner === owner) this.kill(process);
   }
 
   /** It comes back some time later. */
-  #kill(process: SimulatedProcess, keepsDisk = false): void {
+  kill(process: SimulatedProcess, keepsDisk = false): void {
     if (process.owner.isDead) return;
     process.kill(keepsDisk);
     this.kills += 1;
