@@ -412,7 +412,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'group-ends-short-of-the-cut',
-    file: 'plan/cut.ts',
+    file: 'plan/short.ts',
     from: 'if (late.length === 0) return true;',
     to: 'return true;',
   },
@@ -535,8 +535,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'what-was-not-folded-by-decree-is-passed-over',
     file: 'plan/decree.ts',
-    from: '{ ...point, floorMs: logTimeMs }',
-    to: 'point',
+    from: '{ ...withFenceAt(point, version, fences.get(name)), floorMs: logTimeMs }',
+    to: 'withFenceAt(point, version, fences.get(name))',
   },
   {
     name: 'what-was-not-folded-keeps-its-time',
