@@ -40,8 +40,11 @@ export interface Inbound {
   resumePoint(): ResumePoint;
 }
 
-/** A raw, fact or plan partition: its own order is the truth, and ticks prove that time has passed. */
-export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
+/**
+ * A raw, fact or plan partition: its own order is the truth, and ticks prove that time has passed. `isAhead`: it is read on,
+ * however much waits.
+ */
+export function rawInbound(channel: Channel, resume: ResumePoint, isAhead = false): Inbound {
   const { topic, partition } = channel;
   // One record earlier, to see that it is still the one that was there: after a topic is made anew, offsets lie.
   let mustVerify = resume.offset > 0 && resume.digest !== 0;
@@ -104,7 +107,7 @@ export function rawInbound(channel: Channel, resume: ResumePoint): Inbound {
       waitingBytes -= bytes;
       if (channel.queue.length === 0) channel.frontierMs = maximumMs;
     },
-    canPause: () => channel.queue.length > 0,
+    canPause: () => !isAhead && channel.queue.length > 0,
     resumePoint: () => {
       const head = channel.queue.first;
       return head === undefined

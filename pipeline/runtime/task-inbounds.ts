@@ -38,7 +38,9 @@ export function createInbounds(
     const layer = graph.topics.find((topic) => topic.name === first.topic)?.layer ?? 'raw';
     const { offset, maximumMs, digest } = resume ?? firstResume(name, layer, genesis);
     // Whatever comes now comes at the cut at the earliest: also to a partition that the version before did without.
-    return rawInbound(first, { offset, maximumMs: Math.max(maximumMs, cutMs), digest });
+    // Decisions are heeded as soon as they are seen, whatever waits before them.
+    const isAhead = layer === 'plan';
+    return rawInbound(first, { offset, maximumMs: Math.max(maximumMs, cutMs), digest }, isAhead);
   });
 }
 
