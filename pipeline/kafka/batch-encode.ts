@@ -141,14 +141,21 @@ export class BatchBuilder {
     this.#count += 1;
   }
 
+  /** Where it is written: the room given, or the larger one that took its place. */
+  get room(): Buffer {
+    return this.#bytes;
+  }
+
   /** The batch; offsets start at 0, the broker sets them. Nothing can be added afterwards. */
   finish(compression: 'none' | 'zstd' = 'none'): Buffer {
     if (this.#count === 0) throw new RangeError('a record batch holds at least one entry, none was given');
     let bytes = this.#bytes.subarray(0, this.#end);
     if (compression === 'zstd') {
+      const records = bytes.subarray(BATCH_HEADER_BYTES);
       bytes = Buffer.concat([
         bytes.subarray(0, BATCH_HEADER_BYTES),
-        zstdCompressSync(bytes.subarray(BATCH_HEADER_BYTES)),
+        // Without its size both sides would make room for megabytes.
+        zstdCompressSync(records, { pledgedSrcSize: records.length }),
       ]);
     }
     writeInt64(bytes, 0, 0);

@@ -102,6 +102,11 @@ export function createProducerQueue(options: {
     return builder.length - before;
   };
 
+  const release = (room: ArrayBufferLike): void => {
+    if (freeRooms.length < MAX_FREE_ROOMS && room.byteLength <= MAX_FREE_ROOM_BYTES)
+      freeRooms.push(Buffer.from(room));
+  };
+
   return {
     add: (topic, partition, entry, waiter) => {
       const queue = queueOf(topic, partition);
@@ -133,6 +138,8 @@ export function createProducerQueue(options: {
         ready.delete(queue);
         if (batches.length > 0) ready.add(queue);
         const batch = first.builder.finish(options.compression);
+        // What was compressed is a copy: its room is free at once.
+        if (options.compression !== 'none') release(first.builder.room.buffer);
         taken.push({ ...first, topic, partition, batch, count: first.builder.count, bytes });
       }
       return taken;
@@ -146,10 +153,9 @@ export function createProducerQueue(options: {
       queue.batches = [...smaller, ...queue.batches];
       ready.add(queue);
     },
-    reuse: ({ batch: { buffer } }) => {
-      // What was compressed is a copy, in memory that it may share with others.
-      if (options.compression !== 'none' || buffer.byteLength > MAX_FREE_ROOM_BYTES) return;
-      if (freeRooms.length < MAX_FREE_ROOMS) freeRooms.push(Buffer.from(buffer));
+    reuse: ({ batch }) => {
+      // What was compressed lies in memory that it may share with others.
+      if (options.compression === 'none') release(batch.buffer);
     },
     clear: () => {
       const waiters = [...ready].flatMap(({ batches }) => batches.flatMap((batch) => batch.waiters));

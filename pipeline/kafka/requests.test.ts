@@ -222,6 +222,17 @@ describe('the queue of a producer', () => {
     expect(decodeBatches(third?.batch ?? Buffer.alloc(0), 0)[0]?.value).toEqual(entry.value);
   });
 
+  test('writes into the room of what was compressed, which is a copy', () => {
+    const queue = createProducerQueue({ maxBatchBytes: 10_000, compression: 'zstd' });
+    const add = (byte: number): Buffer => {
+      queue.add('t', 0, { timestampMs: 0, key: null, value: Buffer.alloc(5_000, byte), headers: [] }, null);
+      return queue.take(10_000)[0]?.batch ?? Buffer.alloc(0);
+    };
+    const [first, second] = [add(1), add(2)];
+    expect(decodeBatches(first, 0)[0]?.value).toEqual(Buffer.alloc(5_000, 1));
+    expect(decodeBatches(second, 0)[0]?.value).toEqual(Buffer.alloc(5_000, 2));
+  });
+
   test('keeps who waits for an entry with it, also in a smaller piece', async () => {
     const queue = createProducerQueue({ maxBatchBytes: 10_000, compression: 'zstd' });
     const waiters = [1, 2, 3].map(() => Promise.withResolvers<Placement>());

@@ -10,7 +10,7 @@ const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 const BLOOM = `0x${'ff'.repeat(256)}`;
 const EMPTY_UNCLES = '0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347';
 const GAS_PRICE = 1_200_000_000;
-const WRITTEN_KEPT = 64;
+const WRITTEN_KEPT = 16;
 const TRANSACTIONS_KEPT = 20_000;
 const LOOK_BACK = 1_000;
 
