@@ -6,7 +6,7 @@ import { readAdminAddress } from '#ops/admin/address.ts';
 import { type Percentiles, percentiles } from '#ops/cli/report.ts';
 import type { Clock } from '#pipeline/clock.ts';
 import { alerts, chainTransfers, marketTrades } from '#schemas/topics.ts';
-import { cpuSeconds, residentMiB, slopePerMinute, totalOf } from './proc.ts';
+import { cpuSeconds, peaksByMinute, residentMiB, slopePerMinute, totalOf } from './proc.ts';
 
 export interface Measured {
   /** That made the figures. */
@@ -28,6 +28,8 @@ export interface Measured {
     readonly peakMiB: number;
     /** Slope of the line through all samples. */
     readonly mibPerMinute: number;
+    /** The peak of each minute. */
+    readonly byMinuteMiB: readonly number[];
   };
 }
 
@@ -123,6 +125,9 @@ export async function measure(options: {
       lastMiB: Math.round(last.mib),
       peakMiB: Math.round(Math.max(...samples.map(({ mib }) => mib))),
       mibPerMinute: Number(slopePerMinute(points).toFixed(2)),
+      byMinuteMiB: peaksByMinute(points.filter(({ minute }) => minute * 60_000 < options.durationMs)).map(
+        Math.round,
+      ),
     },
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cpuSeconds, residentMiB, slopePerMinute, totalOf } from './proc.ts';
+import { cpuSeconds, peaksByMinute, residentMiB, slopePerMinute, totalOf } from './proc.ts';
 
 const PAGE = `# HELP baleen_produced_records_total records written by tasks
 # TYPE baleen_produced_records_total counter
@@ -27,4 +27,9 @@ test('the slope of memory is that of the line through its samples', () => {
   expect(slopePerMinute([at(0, 300), at(1, 302), at(2, 304)])).toBeCloseTo(2);
   expect(slopePerMinute([at(0, 300), at(1, 310), at(2, 300)])).toBeCloseTo(0);
   expect(slopePerMinute([at(0, 300)])).toBe(0);
+});
+
+test('the course of memory is the peak of each minute', () => {
+  const points = [0, 0.5, 0.9, 1.1, 1.9, 2].map((minute) => ({ minute, mib: 300 - minute * 10 }));
+  expect(peaksByMinute(points)).toEqual([300, 289, 280]);
 });

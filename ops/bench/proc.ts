@@ -31,6 +31,14 @@ export function totalOf(page: string, name: string, labels: Readonly<Record<stri
   return total;
 }
 
+/** The greatest of each minute that has samples, in order. `minute` may be a fraction: where a sample lies. */
+export function peaksByMinute(
+  points: readonly { readonly minute: number; readonly mib: number }[],
+): readonly number[] {
+  const minutes = Map.groupBy(points, ({ minute }) => Math.floor(minute));
+  return [...minutes].sort(([a], [b]) => a - b).map(([, of]) => Math.max(...of.map(({ mib }) => mib)));
+}
+
 /** Least-squares slope in MiB a minute; 0 for fewer than two points. */
 export function slopePerMinute(points: readonly { readonly minute: number; readonly mib: number }[]): number {
   const n = points.length;
