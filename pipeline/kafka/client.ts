@@ -12,7 +12,7 @@ import { CONNECTION_TIMEOUT_MS, openSocket, type SaslOptions, type TlsOptions } 
 import { joinGroup } from './membership.ts';
 import { createOutage } from './outage.ts';
 import { createProducer, type DriverContext } from './producer.ts';
-import type { Admin, Fetcher, Kafka, Producer } from './types.ts';
+import type { Admin, Fetcher, Kafka } from './types.ts';
 
 /** How every connection is protected. */
 export interface KafkaSecurity {
@@ -84,23 +84,23 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const context: DriverContext = { cluster, clock, log, outage, metrics: options.metrics ?? null };
   const closers = new Set<() => Promise<void>>();
 
-  const kept = <T extends Producer | Fetcher | Admin>(part: T, close: () => Promise<void>): T => {
+  /** Those come and go: one that was closed is let go of. */
+  const kept = <T extends Fetcher | Admin>(part: T): T => {
+    const close = (): Promise<void> => {
+      closers.delete(close);
+      return part.close();
+    };
     closers.add(close);
-    return part;
+    return { ...part, close };
   };
   return {
     producer: (producerOptions) => {
       const producer = createProducer(context, producerOptions);
-      return kept(producer, () => producer.close(AbortSignal.abort()));
+      closers.add(() => producer.close(AbortSignal.abort()));
+      return producer;
     },
-    fetcher: (handler, fetcherOptions) => {
-      const fetcher = createFetcher(context, handler, fetcherOptions);
-      return kept(fetcher, fetcher.close);
-    },
-    admin: () => {
-      const admin = createAdmin({ cluster, clock, client: kafkajsConfig(options, security, log) });
-      return kept(admin, admin.close);
-    },
+    fetcher: (handler, fetcherOptions) => kept(createFetcher(context, handler, fetcherOptions)),
+    admin: () => kept(createAdmin({ cluster, clock, client: kafkajsConfig(options, security, log) })),
     join: (groupOptions) => {
       const membership = joinGroup(context, groupOptions);
       closers.add(membership.leave);

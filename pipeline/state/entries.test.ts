@@ -281,4 +281,22 @@ describe('the entries of a store', () => {
     rollback(0);
     expect(entries.takeDropped()).toEqual([]);
   });
+
+  test('large values count as several, so that what is kept of them is bounded', () => {
+    const kept = (chars: number): number => {
+      const { entries, reads } = open(80);
+      entries.foundStored(null);
+      for (let key = 0; key < 200; key++) {
+        entries.put(`k${key}`, 'x'.repeat(chars));
+        for (const _ of entries.capture());
+        entries.settled();
+      }
+      for (let key = 0; key < 200; key++) entries.peek(`k${key}`);
+      return 200 - reads.length;
+    };
+    expect(kept(10)).toBeGreaterThanOrEqual(80);
+    expect(kept(64 * 4)).toBeLessThanOrEqual(2 * 16);
+    // However large they are, some stay.
+    expect(kept(64 * 1_000)).toBeGreaterThanOrEqual(8);
+  });
 });

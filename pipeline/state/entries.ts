@@ -21,17 +21,23 @@ export interface StoreEntries<V = unknown> extends Entries<V> {
   takeDropped(): readonly (readonly [first: string, end: string])[];
 }
 
+/** A value counts as one more for each so many characters of its text: memory is what is bounded. */
+const USUAL_CHARS = 64;
+/** So many are kept, however large. */
+const LEAST_VALUES = 8;
+
 export function createEntries<V>(options: {
   /** Before every key in the backend. */
   prefix: string;
   codec: Codec<V>;
   backend: Pick<StateBackend, 'get'>;
   journal: Journal;
-  /** Values that are kept decoded; as many older ones beside them. */
+  /** Values that are kept decoded, of which a large one counts as several; as many older ones beside them. */
   recentValues: number;
 }): StoreEntries<V> {
   const { prefix, codec, backend, journal, recentValues } = options;
   const segments = new Map<string, SegmentCells<V>>();
+  const heaviest = Math.max(1, Math.ceil(recentValues / LEAST_VALUES));
   let stored: string | null | undefined;
   let added = 0;
   let written = new Set<SegmentCells<V>>();
@@ -42,10 +48,14 @@ export function createEntries<V>(options: {
     codec,
     backend,
     journal,
-    makeRoom: () => {
-      added += 1;
+    weigh: (chars) => Math.min(1 + Math.floor(chars / USUAL_CHARS), heaviest),
+    grew: (by) => {
+      added += by;
+    },
+    makeRoom: (weight) => {
+      added += weight;
       if (added <= recentValues) return;
-      added = 1;
+      added = weight;
       for (const segment of segments.values()) segment.turn();
     },
     written: (segment) => written.add(segment),

@@ -16,6 +16,8 @@ interface Cell<V> {
   isDirty: boolean;
   /** Captured, and perhaps not in the backend yet. */
   isFlushing: boolean;
+  /** For how many values it counts; 1 until its text is known. */
+  weight: number;
 }
 
 /** What the segments of a store share. */
@@ -23,8 +25,12 @@ export interface SegmentHost<V> {
   readonly codec: Codec<V>;
   readonly backend: Pick<StateBackend, 'get'>;
   readonly journal: Journal;
-  /** Called before a cell is added: may let others go. */
-  makeRoom(): void;
+  /** For how many values one counts whose text has so many characters; at least 1. */
+  weigh(chars: number): number;
+  /** Called before a cell of this weight is added: may let others go. */
+  makeRoom(weight: number): void;
+  /** A cell has become so much heavier; lighter when negative. */
+  grew(by: number): void;
   /** There is something to capture. */
   written(segment: SegmentCells<V>): void;
 }
@@ -60,8 +66,10 @@ export class SegmentCells<V> implements Segment<V> {
     const cell = this.#recent.get(key) ?? this.#fromOlder(key);
     if (cell !== undefined) return cell.value;
     if (this.#isAbsent(key)) return undefined;
-    const value = this.#stored(key);
-    this.#keep({ key, value, isDirty: false, isFlushing: false });
+    const text = this.#text(key);
+    const value = this.#decoded(text);
+    const weight = this.#host.weigh(text?.length ?? 0);
+    this.#keep({ key, value, isDirty: false, isFlushing: false, weight });
     return value;
   }
 
@@ -69,7 +77,7 @@ export class SegmentCells<V> implements Segment<V> {
     const key = wellFormed(given);
     const cell = this.#recent.get(key) ?? this.#older.get(key);
     if (cell !== undefined) return cell.value;
-    return this.#isAbsent(key) ? undefined : this.#stored(key);
+    return this.#isAbsent(key) ? undefined : this.#decoded(this.#text(key));
   }
 
   put(key: string, value: V): void {
@@ -108,13 +116,19 @@ export class SegmentCells<V> implements Segment<V> {
     }
     this.#dirty = [];
     this.#flushing = cells;
-    const { codec } = this.#host;
+    const host = this.#host;
     const path = this.#path;
     return {
       *[Symbol.iterator]() {
         for (let i = 0; i < cells.length; i++) {
+          const cell = cells[i];
+          if (cell === undefined) continue;
           const value = values[i];
-          yield { key: path + cells[i]?.key, value: value === undefined ? null : codec.encode(value) };
+          const text = value === undefined ? null : host.codec.encode(value);
+          const weight = host.weigh(text?.length ?? 0);
+          host.grew(weight - cell.weight);
+          cell.weight = weight;
+          yield { key: path + cell.key, value: text };
         }
       },
     };
@@ -130,7 +144,7 @@ export class SegmentCells<V> implements Segment<V> {
     const { journal } = this.#host;
     const found = this.#recent.get(key) ?? this.#fromOlder(key);
     if (found === undefined) {
-      const cell: Cell<V> = { key, value, isDirty: true, isFlushing: false };
+      const cell: Cell<V> = { key, value, isDirty: true, isFlushing: false, weight: 1 };
       this.#keep(cell);
       this.#noteDirty(cell);
       // What lies below knows the value before.
@@ -166,7 +180,7 @@ export class SegmentCells<V> implements Segment<V> {
   }
 
   #keep(cell: Cell<V>): void {
-    this.#host.makeRoom();
+    this.#host.makeRoom(cell.weight);
     this.#recent.set(cell.key, cell);
   }
 
@@ -174,8 +188,11 @@ export class SegmentCells<V> implements Segment<V> {
     return this.#beganEmpty && (this.#forgotten === null || !this.#forgotten.mayHold(key));
   }
 
-  #stored(key: string): V | undefined {
-    const text = this.#host.backend.get(this.#path + key);
+  #text(key: string): string | undefined {
+    return this.#host.backend.get(this.#path + key);
+  }
+
+  #decoded(text: string | undefined): V | undefined {
     return text === undefined ? undefined : this.#host.codec.decode(text);
   }
 }

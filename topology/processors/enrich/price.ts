@@ -23,7 +23,9 @@ export function addPrice(store: PriceStore, asset: string, point: PricePoint): b
   if (points.some((known) => known[0] === point[0] && known[2] === point[2])) return false;
   const at = points.findIndex((known) => isBefore(point, known));
   const index = at === -1 ? points.length : at;
-  store.put(key, [...points.slice(0, index), point, ...points.slice(index)]);
+  // The text of its record hangs on the source that was read from it: one of a minute is enough to keep.
+  const source = points.find((known) => known[2] === point[2])?.[2] ?? point[2];
+  store.put(key, [...points.slice(0, index), [point[0], point[1], source], ...points.slice(index)]);
   return true;
 }
 
