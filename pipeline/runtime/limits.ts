@@ -8,7 +8,7 @@ export interface Limits {
   readonly snapshotBytes: number;
   /** One record of a changelog group; a single larger entry goes alone. */
   readonly changelogRecordBytes: number;
-  /** Values of one store that are kept decoded; as many older ones beside them. */
+  /** Values of one store that are kept decoded, of which a large one counts as several; as many older ones beside them. */
   readonly recentValues: number;
   /**
    * Of each control topic, read by those who start: there stand the last promises of those who ended at a cut, and will not

@@ -65,7 +65,7 @@ export interface TaskState {
   };
 }
 
-/** `recentValues`: decoded values that each store keeps in memory. */
+/** `recentValues`: decoded values that each store keeps in memory, of which a large one counts as several. */
 export function createTaskState(backend: Pick<StateBackend, 'get'>, recentValues: number): TaskState {
   const journal: Journal = [];
   const timers = createTimerQueue(journal);
