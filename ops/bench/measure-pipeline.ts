@@ -6,7 +6,7 @@ import { readAdminAddress } from '#ops/admin/address.ts';
 import { type Percentiles, percentiles } from '#ops/cli/report.ts';
 import type { Clock } from '#pipeline/clock.ts';
 import { alerts, chainTransfers, marketTrades } from '#schemas/topics.ts';
-import { cpuSeconds, peaksByMinute, residentMiB, slopePerMinute, totalOf } from './proc.ts';
+import { cpuSeconds, peaksByMinute, residentMemory, slopePerMinute, totalOf } from './proc.ts';
 
 export interface Measured {
   /** That made the figures. */
@@ -30,6 +30,8 @@ export interface Measured {
     readonly mibPerMinute: number;
     /** The peak of each minute. */
     readonly byMinuteMiB: readonly number[];
+    /** The same without pages of files: the program, tables of the state. */
+    readonly ownByMinuteMiB: readonly number[];
   };
 }
 
@@ -61,6 +63,7 @@ interface Sample {
   readonly atMs: number;
   readonly cpuSeconds: number;
   readonly mib: number;
+  readonly ownMiB: number;
   readonly events: number;
   readonly rows: number;
   readonly lag: number;
@@ -88,7 +91,7 @@ export async function measure(options: {
     return {
       atMs: clock.nowMs(),
       cpuSeconds: cpuSeconds(pid),
-      mib: residentMiB(pid),
+      ...residentMemory(pid),
       events: produced(marketTrades.name) + produced(chainTransfers.name),
       rows: totalOf(page, 'baleen_sink_records_total', { sink: 'postgres' }),
       lag: totalOf(page, 'baleen_lag_records'),
@@ -111,7 +114,8 @@ export async function measure(options: {
   }
   const seconds = (last.atMs - first.atMs) / 1_000;
   const latencies = alertsMs.slice(alertsBefore);
-  const points = samples.map(({ atMs, mib }) => ({ minute: (atMs - first.atMs) / 60_000, mib }));
+  const points = samples.map((one) => ({ ...one, minute: (one.atMs - first.atMs) / 60_000 }));
+  const within = points.filter(({ atMs }) => atMs - first.atMs < options.durationMs);
   return {
     command: options.command,
     seconds: Math.round(seconds),
@@ -125,7 +129,8 @@ export async function measure(options: {
       lastMiB: Math.round(last.mib),
       peakMiB: Math.round(Math.max(...samples.map(({ mib }) => mib))),
       mibPerMinute: Number(slopePerMinute(points).toFixed(2)),
-      byMinuteMiB: peaksByMinute(points.filter(({ minute }) => minute * 60_000 < options.durationMs)).map(
+      byMinuteMiB: peaksByMinute(within).map(Math.round),
+      ownByMinuteMiB: peaksByMinute(within.map(({ minute, ownMiB }) => ({ minute, mib: ownMiB }))).map(
         Math.round,
       ),
     },

@@ -145,7 +145,12 @@ function sentences(name: Scenario, rate: number, measured: Measured): string {
         ]),
     `  CPU: ${measured.cpuPercent} % of a core`,
     `  memory: ${memory.firstMiB} MiB at first, ${memory.lastMiB} MiB at last, ${memory.peakMiB} MiB at most; ${memory.mibPerMinute} MiB a minute`,
-    ...(memory.byMinuteMiB.length < 2 ? [] : [`  most in each minute: ${memory.byMinuteMiB.join(' ')} MiB`]),
+    ...(memory.byMinuteMiB.length < 2
+      ? []
+      : [
+          `  most in each minute: ${memory.byMinuteMiB.join(' ')} MiB`,
+          `  without pages of files: ${memory.ownByMinuteMiB.join(' ')} MiB`,
+        ]),
   ].join('\n');
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cpuSeconds, peaksByMinute, residentMiB, slopePerMinute, totalOf } from './proc.ts';
+import { cpuSeconds, peaksByMinute, residentMemory, slopePerMinute, totalOf } from './proc.ts';
 
 const PAGE = `# HELP baleen_produced_records_total records written by tasks
 # TYPE baleen_produced_records_total counter
@@ -18,7 +18,9 @@ test('series of a metric are added up, those of one label alone when it is asked
 
 test('a process sees its own CPU and memory', () => {
   expect(cpuSeconds(process.pid)).toBeGreaterThan(0);
-  expect(residentMiB(process.pid)).toBeGreaterThan(10);
+  const { mib, ownMiB } = residentMemory(process.pid);
+  expect(ownMiB).toBeGreaterThan(10);
+  expect(mib).toBeGreaterThan(ownMiB);
   expect(() => cpuSeconds(2 ** 30)).toThrow();
 });
 

@@ -12,10 +12,18 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
+export interface ResidentMemory {
+  readonly mib: number;
+  /** Of it what no file holds: the kernel can take back the rest (the program, tables of the state) at any time. */
+  readonly ownMiB: number;
+}
+
 /** Resident memory now. Throws when the process is gone. */
-export function residentMiB(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
-  return Number(match?.[1] ?? Number.NaN) / 1_024;
+export function residentMemory(pid: number): ResidentMemory {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const mibOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? Number.NaN) / 1_024;
+  return { mib: mibOf('VmRSS'), ownMiB: mibOf('RssAnon') };
 }
 
 /** Sum of all series of a metric that have these labels; 0 without any. `name` with its prefix. */
