@@ -2,6 +2,7 @@
 // The door to `main.ts`. Plain JavaScript for any Node since 18: what the pinned Node runs comes after it.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -21,6 +22,8 @@ async function runHere() {
     const type = warning instanceof Error ? warning.name : typeof second === 'object' ? second?.type : second;
     if (!QUIET_WARNINGS.includes(type)) emitWarning(warning, ...rest);
   };
+  // From the second start on nothing is stripped of its types: faster, and without the memory of what does it.
+  module.enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/baleen', import.meta.url)));
   const { main } = await import('./main.ts');
   const code = await main(process.argv.slice(2));
   // Written before the exit, also into a slow pipe; what is still open must not keep the process.

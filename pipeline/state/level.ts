@@ -107,7 +107,7 @@ async function openWhole(folder: string): Promise<Level> {
   // It begins to open by itself: nothing may be thrown from here on that leaves it open.
   const level: Level = new ClassicLevel(folder, {
     cacheSize: 4 * 1024 * 1024,
-    writeBufferSize: 4 * 1024 * 1024,
+    writeBufferSize: 2 * 1024 * 1024,
   });
   try {
     await level.open();
