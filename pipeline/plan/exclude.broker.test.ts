@@ -165,6 +165,7 @@ describe.skipIf(brokers === undefined)('what stands still (set KAFKA_BROKERS)', 
     const without = await start();
     expect(without.epoch).toBe(2);
     expect(without.tasks.map(({ writer }) => writer)).toEqual(['take-0', 'pass-0']);
+    await expect(exclude('take-1')).rejects.toThrow('excluded already');
     await write(0, ['a3']);
     await write(1, ['b3']);
     await until(async () => (await found()).includes('a3'));

@@ -31,7 +31,10 @@ export async function exclude(options: ExcludeOptions): Promise<Version> {
       `${unknown.join(', ')}: expected a task such as ${[...known][0]}, or a partition of a raw topic; "baleen status" lists who waits for whom`,
     );
   const present = await readPresent(options);
-  return decideExcluded(options, present, [...present.last.excluded, ...names]);
+  const { excluded } = present.last;
+  const twice = names.filter((name) => excluded.includes(name));
+  if (twice.length > 0) throw refused(`${twice.join(', ')}: excluded already; "baleen plan" says since when`);
+  return decideExcluded(options, present, [...excluded, ...names]);
 }
 
 /**
