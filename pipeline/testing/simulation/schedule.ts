@@ -206,6 +206,8 @@ async function undisturbed(past: World, endMs: number, seed: number, hazard: Haz
 }
 
 const MAX_CALM_EVENTS = 60_000;
+/** Who takes something in again, and who waits for it, look once a second. */
+const MAX_EXCLUSION_EVENTS = 3 * MAX_CALM_EVENTS;
 /** A start that dies of poison did its work in vain. */
 const DEATH_EVENTS = 2_000;
 /** Who dies without end is not live. */
@@ -227,7 +229,10 @@ async function settle(world: World, endMs: number, makesRecords: boolean): Promi
   const { scheduler, log } = world;
   scheduler.advance(Math.max(0, endMs + 1 - scheduler.nowMs));
   let events = 0;
-  for (; events < MAX_CALM_EVENTS + DEATH_EVENTS * Math.min(world.deaths.length, MOST_DEATHS); events += 1) {
+  const most =
+    (world.exclusion === null ? MAX_CALM_EVENTS : MAX_EXCLUSION_EVENTS) +
+    DEATH_EVENTS * Math.min(world.deaths.length, MOST_DEATHS);
+  for (; events < most; events += 1) {
     if (world.failure !== null) throw world.failure;
     if (!(await scheduler.step())) scheduler.advance(1);
     // Records that wait are what makes the processes ask for the ticks that move everything past the end.
