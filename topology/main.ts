@@ -15,7 +15,7 @@ import { type Connecting, startConnecting } from '#pipeline/runtime/connecting.t
 import { type Delivery, type DeliveryOptions, startDelivery } from '#pipeline/runtime/delivery.ts';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
-import { openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
+import { type Genesis, openPlan, shortVersion } from '#pipeline/runtime/plan.ts';
 import { readDerived } from '#pipeline/runtime/read-topic.ts';
 import type { RunningTasks } from '#pipeline/runtime/running-tasks.ts';
 import { joinTaskGroup } from '#pipeline/runtime/task-group.ts';
@@ -64,6 +64,8 @@ export interface Pipeline {
   readonly kafka: Kafka;
   readonly serde: Serde;
   readonly metrics: Metrics;
+  /** Which version runs here. */
+  readonly genesis: Genesis;
   readonly connectors: ReadonlyMap<string, Connector>;
   readonly sinks: ReadonlyMap<string, Sink>;
   readonly processing: RunningTasks;
@@ -166,7 +168,7 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline> 
     const delivering = await startSinks(options, common, fences);
     progress(`${delivering.sinks.size} sinks`);
     const connecting = createConnecting(options, common);
-    return assemble({ ...common, processing, membership, delivering, connecting });
+    return assemble({ ...common, genesis, processing, membership, delivering, connecting });
   } catch (error) {
     await processing?.stop();
     await kafka.close();
@@ -238,6 +240,7 @@ function assemble(parts: {
   kafka: Kafka;
   serde: Serde;
   metrics: Metrics;
+  genesis: Genesis;
   processing: RunningTasks;
   /** In the group that shares the tasks; null: what runs here is fixed. */
   membership: Membership | null;
@@ -246,7 +249,7 @@ function assemble(parts: {
   clock: Clock;
   physicalName: (topic: string) => string;
 }): Pipeline {
-  const { kafka, serde, metrics, processing, membership, delivering, physicalName, clock } = parts;
+  const { kafka, serde, metrics, genesis, processing, membership, delivering, physicalName, clock } = parts;
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   void processing.failed.then(fail);
   const stopping = new AbortController();
@@ -264,6 +267,7 @@ function assemble(parts: {
     kafka,
     serde,
     metrics,
+    genesis,
     processing,
     physicalName,
     failed,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { TaskId } from '#pipeline/runtime/graph.ts';
 import type { TaskRestore } from '#pipeline/runtime/open-task.ts';
 import type { Pipeline } from '#topology/main.ts';
+import { versionStatusOf, versionStatusSchema } from './version-status.ts';
 
 const taskSchema = z.object({
   task: z.string(),
@@ -52,6 +53,8 @@ export const statusSchema = z.object({
   pid: z.int(),
   startedAtMs: z.number(),
   nowMs: z.number(),
+  /** Null while it is starting, and from an older program. */
+  version: versionStatusSchema.nullable().default(null),
   tasks: z.array(taskSchema),
   /** Who waits for whom: every task, those that wait for nothing included. */
   waits: z.array(waitSchema),
@@ -70,7 +73,7 @@ export interface StatusSource {
   readonly nowMs: number;
   readonly restores: readonly RestoreStatus[];
   /** Null while it is being opened. */
-  readonly pipeline: Pick<Pipeline, 'processing' | 'connectors' | 'sinks'> | null;
+  readonly pipeline: Pick<Pipeline, 'genesis' | 'processing' | 'connectors' | 'sinks'> | null;
   readonly isStopping: boolean;
 }
 
@@ -79,10 +82,11 @@ export function statusOf({ pipeline, isStopping, ...rest }: StatusSource): Statu
   const { pid, startedAtMs, nowMs } = rest;
   const restores = [...rest.restores];
   const base = { state, pid, startedAtMs, nowMs, restores } as const;
-  if (pipeline === null) return { ...base, tasks: [], waits: [], connectors: [], sinks: [] };
-  const { processing, connectors, sinks } = pipeline;
+  if (pipeline === null) return { ...base, version: null, tasks: [], waits: [], connectors: [], sinks: [] };
+  const { genesis, processing, connectors, sinks } = pipeline;
   return {
     ...base,
+    version: versionStatusOf(genesis),
     tasks: processing.tasks.map(({ id, writer, boundMs, waiting, ...task }) => ({
       task: writer,
       ...id,

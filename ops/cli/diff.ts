@@ -71,18 +71,21 @@ async function beforeOf(
   return { before, past, versions };
 }
 
-const versionJson = ({ epoch, fingerprint, cut, forced, atMs, note }: Version) => ({
+const versionJson = ({ epoch, fingerprint, cut, forced, excluded, atMs, note }: Version) => ({
   epoch,
   fingerprint,
   cut,
   forced,
+  excluded,
   atMs,
   note,
 });
 
-const versionLine = ({ epoch, fingerprint, atMs, note, forced }: Version): string => {
+/** One line. */
+export const versionLine = ({ epoch, fingerprint, atMs, note, forced, excluded }: Version): string => {
+  const without = excluded.length === 0 ? '' : `, without ${excluded.join(', ')}`;
   const how = forced.length === 0 ? '' : `, its cut forced for ${forced.join(', ')} (not exactly once)`;
-  return `version ${epoch} is ${fingerprint.slice(0, 12)}, decided ${timestamp(atMs)}${how}${note === null ? '' : `: ${stripped(note)}`}`;
+  return `version ${epoch} is ${fingerprint.slice(0, 12)}, decided ${timestamp(atMs)}${without}${how}${note === null ? '' : `: ${stripped(note)}`}`;
 };
 
 /** One line for each, in columns. */

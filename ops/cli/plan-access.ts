@@ -1,15 +1,19 @@
 /** The plan of a data directory, for commands that look at versions or decide on one. */
 import { resolve } from 'node:path';
 import { systemClock } from '#pipeline/clock.ts';
+import { PipelineError } from '#pipeline/errors.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
 import { type PlacedDecision, readDecisions } from '#pipeline/plan/decisions.ts';
+import { fingerprintOf } from '#pipeline/plan/description.ts';
 import { type Version, versionsOf } from '#pipeline/plan/versions.ts';
+import { shortVersion } from '#pipeline/runtime/plan.ts';
 import { openSerde, type Serde } from '#pipeline/serde/serde.ts';
 import { createLog } from '#pipeline/telemetry/log.ts';
 import { planTopic } from '#schemas/topics.ts';
+import { describeThis } from '#topology/main.ts';
 import { reachServices } from './reach.ts';
-import type { SettingSources } from './settings.ts';
+import { readKafkaSecurity, type SettingSources } from './settings.ts';
 
 export interface PlanAccess {
   readonly kafka: Kafka;
@@ -37,6 +41,7 @@ export async function withPlan<T>(
   try {
     const kafka = await openKafka({
       brokers: services.kafkaBrokers.split(','),
+      security: await readKafkaSecurity(options.sources),
       clientId: 'baleen-plan',
       log,
       clock: systemClock,
@@ -54,4 +59,18 @@ export async function withPlan<T>(
   } finally {
     await services.stop();
   }
+}
+
+/** The version that runs, for what its own code alone may decide. Null: nothing ran yet. Throws FINGERPRINT_CHANGED. */
+export async function presentVersion({
+  versions,
+  topic,
+}: Pick<PlanAccess, 'versions' | 'topic'>): Promise<Version | null> {
+  const present = versions.at(-1);
+  if (present === undefined) return null;
+  if (present.fingerprint === fingerprintOf(await describeThis())) return present;
+  throw new PipelineError(
+    'FINGERPRINT_CHANGED',
+    `${topic.name}: version ${shortVersion(present)} runs there, this is another; decide it with the code that runs`,
+  );
 }

@@ -34,10 +34,12 @@ export async function plan(options: PlanOptions, io: Io = processIo): Promise<nu
 
 /** One line; its time is where it holds in the order of everything. */
 export function decisionLine({ logTimeMs, decision }: PlacedDecision): string {
-  const { kind, note, skip } = decision;
+  const { kind, note, skip, tasks, excluded } = decision;
+  const without = excluded.length === 0 ? '' : ` without ${excluded.join(', ')}`;
+  const forTasks = tasks.length === 0 ? '' : ` for ${tasks.join(', ')}`;
   const what =
     skip === null
-      ? `version ${shortVersion(decision)}`
+      ? `version ${shortVersion(decision)}${without}${forTasks}`
       : `${skip.writer} passes over ${stripped(skip.place)} of ${timestamp(skip.logTimeMs)}${skip.processor === '' ? '' : `, in ${skip.processor}`}`;
   return `${timestamp(logTimeMs)}  ${kind.padEnd(7)}  ${what}${note === null ? '' : `: ${stripped(note)}`}`;
 }

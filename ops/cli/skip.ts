@@ -2,17 +2,14 @@
 import { resolve } from 'node:path';
 import { systemClock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
-import { fingerprintOf } from '#pipeline/plan/description.ts';
 import type { Mark } from '#pipeline/poison/gate.ts';
 import { type Notes, readMark, readStarts } from '#pipeline/poison/notes.ts';
 import { skipName } from '#pipeline/poison/skips.ts';
 import { decideSkip } from '#pipeline/poison/verdict.ts';
-import { shortVersion } from '#pipeline/runtime/plan.ts';
 import { graph } from '#topology/graph.ts';
-import { describeThis } from '#topology/main.ts';
 import { allNotesIn, stateDirectory } from '#topology/state-directory.ts';
 import { type Io, processIo } from './io.ts';
-import { type PlanAccess, withPlan } from './plan-access.ts';
+import { type PlanAccess, presentVersion, withPlan } from './plan-access.ts';
 import { stripped } from './printable.ts';
 import { timestamp } from './quantities.ts';
 import type { SettingSources } from './settings.ts';
@@ -66,15 +63,10 @@ export function suspectsIn(notes: Pick<Notes, 'read'>): readonly Mark[] {
 }
 
 /** What the log shows can be judged by the version that wrote it alone. */
-async function presentOf({ versions, topic }: PlanAccess) {
-  const present = versions.at(-1);
-  if (present === undefined)
-    throw new PipelineError('SKIP_REFUSED', `${topic.name}: nothing ran yet in this Kafka`);
-  if (present.fingerprint === fingerprintOf(await describeThis())) return present;
-  throw new PipelineError(
-    'FINGERPRINT_CHANGED',
-    `${topic.name}: version ${shortVersion(present)} runs there, this is another; decide it with the code that runs`,
-  );
+async function presentOf(plan: PlanAccess) {
+  const present = await presentVersion(plan);
+  if (present !== null) return present;
+  throw new PipelineError('SKIP_REFUSED', `${plan.topic.name}: nothing ran yet in this Kafka`);
 }
 
 const markLine = ({ writer, processor, place, step, logTimeMs }: Mark): string =>

@@ -19,6 +19,7 @@ const running: Status = {
   pid: 42,
   startedAtMs: 0,
   nowMs: 120_000,
+  version: { epoch: 1, fingerprint: 'abc', excluded: [], forced: [] },
   tasks: [task('evm', 0, 1_234), { ...task('detect', 0, 1_200), checkpoint: { step: 1_200, atMs: null } }],
   waits: [
     { ...wait, task: 'evm-0', halted: { place: 'raw/0/7', cause: 'bad\u001b[31m' }, sinceMs: 1 },
@@ -46,6 +47,18 @@ describe('status', () => {
     ]);
   });
 
+  test('names what is excluded, since when, and which cuts were forced', () => {
+    const version = {
+      ...{ epoch: 3, fingerprint: 'abc' },
+      excluded: [{ name: 'detect-2', epoch: 3, sinceMs: 3_000 }],
+      forced: [{ epoch: 2, cutMs: 2_000, tasks: ['evm-0', 'detect-2'] }],
+    };
+    expect(statusLines({ ...running, version }, 'http://127.0.0.1:1').slice(1, 3)).toEqual([
+      'without detect-2 since 1970-01-01T00:00:03.000Z; "baleen return detect-2" takes it in again',
+      'the cut to version 2 at 1970-01-01T00:00:02.000Z was forced for evm-0, detect-2 (not exactly once)',
+    ]);
+  });
+
   test('shows restores while it starts', () => {
     const restores = [
       {
@@ -58,7 +71,7 @@ describe('status', () => {
         endedAtMs: null,
       },
     ];
-    const nothing = { tasks: [], waits: [], connectors: [], sinks: [] };
+    const nothing = { version: null, tasks: [], waits: [], connectors: [], sinks: [] };
     expect(
       statusLines({ ...running, ...nothing, restores, state: 'starting' }, 'http://127.0.0.1:1'),
     ).toEqual([

@@ -6,7 +6,7 @@ import { PipelineError } from '#pipeline/errors.ts';
 import { askAdmin } from './ask-admin.ts';
 import { type Io, processIo } from './io.ts';
 import { stripped } from './printable.ts';
-import { duration, grouped, megabytes } from './quantities.ts';
+import { duration, grouped, megabytes, timestamp } from './quantities.ts';
 import { waitNotices } from './wait-notices.ts';
 
 /** Returns the exit code. Throws SERVICE_UNREACHABLE when nothing runs. */
@@ -36,6 +36,7 @@ export function statusLines(found: Status, url: string): readonly string[] {
   const notices = waitNotices(waits, nowMs);
   return [
     `${state} for ${duration(nowMs - startedAtMs)}, process ${pid}, admin server ${url}`,
+    ...versionLines(found.version),
     ...restoring.map(
       ({ task, entries, bytes, remaining }) =>
         `restoring ${task}: ${grouped(entries)} entries, ${megabytes(bytes)}, ${grouped(remaining)} changelog records left`,
@@ -45,6 +46,22 @@ export function statusLines(found: Status, url: string): readonly string[] {
     ...(connectors.length + sinks.length === 0 ? [] : ['']),
     ...connectors.map(({ name, detail }) => `connector ${name.padEnd(10)} ${stripped(detail)}`),
     ...sinks.map(({ name, detail }) => `sink      ${name.padEnd(10)} ${stripped(detail)}`),
+  ];
+}
+
+/** Nothing, of a version that is whole and came about in order. */
+function versionLines(version: Status['version']): readonly string[] {
+  if (version === null) return [];
+  const { excluded, forced } = version;
+  return [
+    ...excluded.map(
+      ({ name, sinceMs }) =>
+        `without ${stripped(name)} since ${timestamp(sinceMs)}; "baleen return ${stripped(name)}" takes it in again`,
+    ),
+    ...forced.map(
+      ({ epoch, cutMs, tasks }) =>
+        `the cut to version ${epoch} at ${timestamp(cutMs)} was forced for ${tasks.map(stripped).join(', ')} (not exactly once)`,
+    ),
   ];
 }
 

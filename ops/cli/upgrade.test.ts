@@ -1,12 +1,15 @@
 import { expect, test } from 'vitest';
-import { forcedLines } from './upgrade.ts';
+import { decidedLine, forcedLines } from './upgrade.ts';
 
 test('a forced upgrade says which tasks are not exactly once, and what may come out twice', () => {
   expect(
-    forcedLines([
-      { task: 'detect-0', repeated: 1_200, isEmpty: false },
-      { task: 'score-1', repeated: 0, isEmpty: true },
-    ]),
+    forcedLines(
+      [
+        { task: 'detect-0', repeated: 1_200, isEmpty: false },
+        { task: 'score-1', repeated: 0, isEmpty: true },
+      ],
+      false,
+    ),
   ).toEqual([
     'forced, and not exactly once: detect-0, score-1 and what reads from them',
     '  detect-0 goes on from its last checkpoint; it may write 1,200 records twice',
@@ -16,5 +19,15 @@ test('a forced upgrade says which tasks are not exactly once, and what may come 
 });
 
 test('says so when all tasks had come to the cut', () => {
-  expect(forcedLines([])).toEqual(['all tasks are at the cut: nothing was forced']);
+  expect(forcedLines([], false)).toEqual(['all tasks are at the cut: nothing was forced']);
+});
+
+test('after an exclusion the same code is started again, and nothing is said against it', () => {
+  const lines = forcedLines([{ task: 'detect-0', repeated: 0, isEmpty: false }], true);
+  expect(lines.at(-1)).toBe('start the processes again: they go on from that cut');
+});
+
+test('an upgrade that takes in an excluded task says that force brings it there; a partition needs none', () => {
+  expect(decidedLine(['detect-2'])).toContain('then "baleen upgrade --force --yes" brings it there');
+  expect(decidedLine(['raw.trades.v1/3'])).toContain('it waits for them');
 });

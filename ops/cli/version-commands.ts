@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { collect, configFile, dataDir, examples, json } from './options.ts';
 import type { SettingSources } from './settings.ts';
 
-/** Adds `diff`, `upgrade`, `plan` and `skip`. */
+/** Adds `diff`, `upgrade`, `plan`, `exclude`, `return` and `skip`. */
 export function addVersionCommands(
   program: Command,
   finish: (code: number) => void,
@@ -93,6 +93,53 @@ export function addVersionCommands(
       finish(await plan({ dataDir, json: json === true, sources: sources(config) }));
     });
   program
+    .command('exclude')
+    .summary('go on without a task or a partition that stands still')
+    .description(
+      'Decides, for good, that the version that runs goes on without it from now on, so that what is downstream of it waits no ' +
+        'more. Tasks that can come to that cut do, and end; then stop all processes, bring the others there with "baleen ' +
+        'upgrade --force --yes", and start the processes again. A partition of a raw topic is not read while it is ' +
+        'excluded, and refused while it can be written to. Without names it lists what is excluded.',
+    )
+    .argument('[name...]', 'tasks, and partitions of raw topics, as "baleen status" shows them')
+    .option('--yes', 'decide it')
+    .option('--note <text>', 'why; kept in the plan')
+    .addOption(dataDir())
+    .addOption(json())
+    .addOption(configFile())
+    .addHelpText(
+      'after',
+      examples([
+        'exclude',
+        'exclude detect-2',
+        "exclude detect-2 --yes --note 'its disk is gone'",
+        'exclude raw.bybit.v1/1 --yes',
+      ]),
+    )
+    .action(async (names: readonly string[], given) => {
+      const { exclude } = await import('./exclude.ts');
+      finish(await exclude(exclusion(names, given, sources)));
+    });
+  program
+    .command('return')
+    .summary('take in again what was excluded')
+    .description(
+      'Decides, for good, that what was excluded takes part again from now on. Waits until all tasks that run have come to ' +
+        'that cut, which they do by themselves, and brings it there from where it stood; then start the processes ' +
+        'again. What it had not folded counts as of that cut. Cut short, it goes on when it is run again.',
+    )
+    .argument('<name...>', 'as "baleen exclude" lists them')
+    .option('--yes', 'decide it')
+    .option('--note <text>', 'why; kept in the plan')
+    .addOption(dataDir())
+    .addOption(json())
+    .addOption(configFile())
+    .addHelpText('after', examples(['return detect-2', 'return detect-2 --yes']))
+    .action(async (names: readonly string[], given) => {
+      const { takeIn } = await import('./take-in.ts');
+      finish(await takeIn(exclusion(names, given, sources)));
+    });
+  program
     .command('skip')
     .summary('pass over a record that ends the process each time')
     .description(
@@ -121,3 +168,25 @@ export function addVersionCommands(
       );
     });
 }
+
+/** As commander hands them over. */
+interface GivenExclusion {
+  readonly yes?: boolean;
+  readonly note?: string;
+  readonly dataDir: string;
+  readonly json?: boolean;
+  readonly config?: string;
+}
+
+const exclusion = (
+  names: readonly string[],
+  { yes, note, dataDir, json, config }: GivenExclusion,
+  sources: (config: string | undefined) => SettingSources,
+) => ({
+  names,
+  yes: yes === true,
+  note: note ?? null,
+  dataDir,
+  json: json === true,
+  sources: sources(config),
+});

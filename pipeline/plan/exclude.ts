@@ -23,18 +23,23 @@ export interface ExcludeOptions extends CutOptions {
 
 /** From a cut that begins now, the version goes on without these. Throws UPGRADE_REFUSED, and nothing is decided then. */
 export async function exclude(options: ExcludeOptions): Promise<Version> {
-  const { graph, names } = options;
+  const { names } = options;
+  refuseUnknown(options);
+  const present = await readPresent(options);
+  const { excluded } = present.last;
+  const twice = names.filter((name) => excluded.includes(name));
+  if (twice.length > 0) throw refused(`${twice.join(', ')}: excluded already; "baleen plan" says since when`);
+  return decideExcluded(options, present, [...excluded, ...names]);
+}
+
+/** Throws UPGRADE_REFUSED when one of these can never be excluded. */
+export function refuseUnknown({ graph, names }: Pick<ExcludeOptions, 'graph' | 'names'>): void {
   const known = excludable(graph);
   const unknown = names.filter((name) => !known.has(name));
   if (unknown.length > 0)
     throw refused(
       `${unknown.join(', ')}: expected a task such as ${[...known][0]}, or a partition of a raw topic; "baleen status" lists who waits for whom`,
     );
-  const present = await readPresent(options);
-  const { excluded } = present.last;
-  const twice = names.filter((name) => excluded.includes(name));
-  if (twice.length > 0) throw refused(`${twice.join(', ')}: excluded already; "baleen plan" says since when`);
-  return decideExcluded(options, present, [...excluded, ...names]);
 }
 
 /**
