@@ -106,7 +106,10 @@ export function exclusionLines({ excluded, returning, short }: Exclusion): reado
   if (lines.length === 0) return ['nothing is excluded'];
   if (back.length > 0) return [...lines, `"baleen return ${back.join(' ')} --yes" goes on until it is there`];
   if (short.length > 0)
-    return [...lines, `not at that cut yet: ${short.join(', ')}. Those that can come there do; ${BY_FORCE}`];
+    return [
+      ...lines,
+      `not at that cut yet: ${short.join(', ')}. Those that can come there do, and their processes end; ${BY_FORCE}`,
+    ];
   const names = excluded.map(({ name }) => name).join(' ');
   return [...lines, `"baleen return ${names} --yes" takes it in again, once its cause is mended`];
 }
@@ -114,10 +117,10 @@ export function exclusionLines({ excluded, returning, short }: Exclusion): reado
 /** `names`: what was decided just now. */
 export const excludedLines = (version: Version, names: readonly string[]): readonly string[] => [
   `from ${timestamp(version.cut?.logTimeMs ?? 0)} on, in the order of the log, version ${shortVersion(version)} goes on without ${names.join(', ')}`,
-  `tasks that can come to that cut do so, and end; ${BY_FORCE}`,
+  `tasks that can come to that cut do so, and a process ends once all of its tasks are there; ${BY_FORCE}`,
 ];
 
 const BY_FORCE =
-  'then stop all processes, bring the others there with "baleen upgrade --force --yes", and start the processes again';
+  'stop those that do not end, bring the other tasks there with "baleen upgrade --force --yes", and start all processes again';
 
 const refused = (message: string): PipelineError => new PipelineError('UPGRADE_REFUSED', message);

@@ -1,6 +1,6 @@
 /** `baleen return`: what was excluded is taken in again, from where it stood. */
 import { systemClock } from '#pipeline/clock.ts';
-import { PipelineError } from '#pipeline/errors.ts';
+import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
 import { bringBack, takeIn as decide } from '#pipeline/plan/exclude.ts';
 import type { ForcedTask } from '#pipeline/plan/force.ts';
 import type { Version } from '#pipeline/plan/versions.ts';
@@ -26,11 +26,7 @@ export async function takeIn(options: ExcludeCommand, io: Io = processIo): Promi
     for (const line of wouldLines(options.names, found)) io.error(line);
     return 1;
   }
-  const { version, forced } = await withPlan({ ...options, say }, async (plan) => {
-    const version = await decideOrGoOn(options, plan);
-    say(beginsLine(version, options.names));
-    return { version, forced: await bring(options, plan, say) };
-  });
+  const { version, forced } = await whileStoppable((signal) => decideAndBring(options, say, signal));
   if (options.json) {
     const { epoch, fingerprint, cut, excluded } = version;
     io.out(JSON.stringify({ epoch, fingerprint, cut, excluded, forced }, null, 2));
@@ -56,36 +52,69 @@ async function decideOrGoOn({ names, note }: ExcludeCommand, plan: PlanAccess): 
   return decide({ ...plan, graph, names, note, clock: systemClock });
 }
 
-/** Null: stopped by Ctrl-C. */
+interface Brought {
+  readonly version: Version;
+  /** Null: stopped before all was there. */
+  readonly forced: readonly ForcedTask[] | null;
+}
+
+/** Goes on with a Kafka of its own where the one it began with ended: an `up` whose tasks are all there takes it along. */
+async function decideAndBring(
+  options: ExcludeCommand,
+  say: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Brought> {
+  let version: Version | null = null;
+  for (;;) {
+    try {
+      return await withPlan({ ...options, say }, async (plan) => {
+        const isFirst = version === null;
+        const decided = await decideOrGoOn(options, plan);
+        version = decided;
+        if (isFirst) say(beginsLine(decided, options.names));
+        return { version: decided, forced: await bring(options, plan, say, signal) };
+      });
+    } catch (error) {
+      if (version === null || !isPipelineError(error, 'KAFKA_UNAVAILABLE')) throw error;
+      if (signal.aborted) return { version, forced: null };
+      say(
+        'Kafka does not answer any more: has the "baleen up" ended that ran it? Going on with what is there',
+      );
+    }
+  }
+}
+
+/** Null: stopped. */
 async function bring(
   { dataDir, note }: ExcludeCommand,
   plan: PlanAccess,
   say: (text: string) => void,
+  signal: AbortSignal,
 ): Promise<readonly ForcedTask[] | null> {
-  const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  const { signal } = stopping;
-  process.on('SIGINT', stop).on('SIGTERM', stop);
   let said = '';
+  const onWait = (names: readonly string[]): void => {
+    const text = names.join(', ');
+    if (text !== said) say(waitingLine(text));
+    said = text;
+  };
+  const clock = systemClock;
   try {
     return await withScratch(dataDir, (scratch) =>
-      bringBack({
-        ...plan,
-        ...scratch,
-        graph,
-        clock: systemClock,
-        note,
-        signal,
-        onWait: (names) => {
-          const text = names.join(', ');
-          if (text !== said) say(waitingLine(text));
-          said = text;
-        },
-      }),
+      bringBack({ ...plan, ...scratch, graph, clock, note, signal, onWait }),
     );
   } catch (error) {
     if (error === signal.reason) return null;
     throw error;
+  }
+}
+
+/** Ctrl-C aborts the signal; what must not be cut short is finished then. */
+async function whileStoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  try {
+    return await work(stopping.signal);
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
   }
