@@ -16,6 +16,15 @@ describe('decisions of the plan', () => {
     expect(line).toMatch(/2026-01-02.03:04:05.* cut +version 2 \(abcdef012345\): faster$/);
   });
 
+  test('name what a version does without, and whom a cut was forced for', () => {
+    const line = (change: Partial<Plan>) =>
+      decisionLine({ offset: 4, logTimeMs: 1, decision: { ...decision, note: null, ...change } });
+    expect(line({ excluded: ['detect-2', 'raw.a.v1/3'] })).toMatch(/ without detect-2, raw\.a\.v1\/3$/);
+    expect(line({ kind: 'force', tasks: ['detect-2', 'score-0'] })).toMatch(
+      /force +version 2 \(abcdef012345\) for detect-2, score-0$/,
+    );
+  });
+
   test('of what is passed over name task, place and processor, and print nothing that moves the cursor', () => {
     const skip = {
       ...{ writer: 'detect-1', processor: 'score', place: 'enrich/timer/\u001b[2J@7', step: 9n },
