@@ -55,7 +55,7 @@ describe('status', () => {
     };
     expect(statusLines({ ...running, version }, 'http://127.0.0.1:1').slice(1, 3)).toEqual([
       'without detect-2 since 1970-01-01T00:00:03.000Z; "baleen return detect-2" takes it in again',
-      'the cut to version 2 at 1970-01-01T00:00:02.000Z was forced for evm-0, detect-2 (not exactly once)',
+      'the cut to version 2 at 1970-01-01T00:00:02.000Z was forced for evm-0, detect-2: what they had written after their last checkpoints came out twice',
     ]);
   });
 

@@ -60,7 +60,7 @@ function versionLines(version: Status['version']): readonly string[] {
     ),
     ...forced.map(
       ({ epoch, cutMs, tasks }) =>
-        `the cut to version ${epoch} at ${timestamp(cutMs)} was forced for ${tasks.map(stripped).join(', ')} (not exactly once)`,
+        `the cut to version ${epoch} at ${timestamp(cutMs)} was forced for ${tasks.map(stripped).join(', ')}: what they had written after their last checkpoints came out twice`,
     ),
   ];
 }

@@ -106,11 +106,14 @@ export const decidedLine = (excluded: readonly string[]): string =>
 /** What became of the tasks that were brought to the cut by decree. `isSameCode`: as after `baleen exclude`. */
 export function forcedLines(forced: readonly ForcedTask[], isSameCode: boolean): readonly string[] {
   if (forced.length === 0) return ['all tasks are at the cut: nothing was forced'];
+  const names = forced.map(({ task }) => task).join(', ');
   return [
-    `forced, and not exactly once: ${forced.map(({ task }) => task).join(', ')} and what reads from ${forced.length === 1 ? 'it' : 'them'}`,
+    forced.some(({ repeated }) => repeated > 0)
+      ? `forced, and not exactly once: ${names} and what reads from ${forced.length === 1 ? 'it' : 'them'}`
+      : `forced: ${names}; they had written nothing after their last checkpoints, so nothing comes out twice`,
     ...forced.map(({ task, repeated, isEmpty }) => {
       const from = isEmpty ? 'begins empty, for it had no checkpoint' : 'goes on from its last checkpoint';
-      return `  ${task} ${from}; it may write ${grouped(repeated)} records twice`;
+      return `  ${task} ${from}${repeated === 0 ? '' : `; it may write ${grouped(repeated)} records twice`}`;
     }),
     isSameCode
       ? 'start the processes again: they go on from that cut'
