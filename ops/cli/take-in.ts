@@ -1,11 +1,14 @@
 /** `baleen return`: what was excluded is taken in again, from where it stood. */
+import { resolve } from 'node:path';
+import { identityOf } from '#ops/local/process.ts';
 import { systemClock } from '#pipeline/clock.ts';
-import { isPipelineError, PipelineError } from '#pipeline/errors.ts';
+import { PipelineError } from '#pipeline/errors.ts';
 import { bringBack, takeIn as decide } from '#pipeline/plan/exclude.ts';
 import type { ForcedTask } from '#pipeline/plan/force.ts';
 import type { Version } from '#pipeline/plan/versions.ts';
 import { shortVersion } from '#pipeline/runtime/plan.ts';
 import { graph } from '#topology/graph.ts';
+import { readEndpoints } from './endpoints.ts';
 import { type ExcludeCommand, type Exclusion, exclusionLines, exclusionOf } from './exclude.ts';
 import { withScratch } from './force-scratch.ts';
 import { type Io, processIo } from './io.ts';
@@ -58,31 +61,35 @@ interface Brought {
   readonly forced: readonly ForcedTask[] | null;
 }
 
-/** Goes on with a Kafka of its own where the one it began with ended: an `up` whose tasks are all there takes it along. */
+/** Goes on with a Kafka of its own where an `up` ran it: that one ends once its tasks are all there, and takes it along. */
 async function decideAndBring(
   options: ExcludeCommand,
   say: (text: string) => void,
   signal: AbortSignal,
 ): Promise<Brought> {
-  let version: Version | null = null;
-  for (;;) {
-    try {
-      return await withPlan({ ...options, say }, async (plan) => {
-        const isFirst = version === null;
-        const decided = await decideOrGoOn(options, plan);
-        version = decided;
-        if (isFirst) say(beginsLine(decided, options.names));
-        return { version: decided, forced: await bring(options, plan, say, signal) };
-      });
-    } catch (error) {
-      if (version === null || !isPipelineError(error, 'KAFKA_UNAVAILABLE')) throw error;
-      if (signal.aborted) return { version, forced: null };
-      say(
-        'Kafka does not answer any more: has the "baleen up" ended that ran it? Going on with what is there',
-      );
-    }
-  }
+  const running = await readEndpoints(resolve(options.dataDir));
+  const done = new AbortController();
+  const { isCutOff, ...brought } = await withPlan({ ...options, say }, async (plan) => {
+    const version = await decideOrGoOn(options, plan);
+    say(beginsLine(version, options.names));
+    const ways = [bring(options, plan, say, signal).then((forced) => ({ version, forced, isCutOff: false }))];
+    if (running !== null)
+      ways.push(untilEnded(running.pid, done.signal).then(() => ({ version, forced: null, isCutOff: true })));
+    return Promise.race(ways);
+  }).finally(() => done.abort());
+  if (!isCutOff || signal.aborted) return brought;
+  say('the process that ran here has ended: going on with what is there');
+  return decideAndBring(options, say, signal);
 }
+
+/** Resolves when the process is gone, or when it need not be known any more. */
+async function untilEnded(pid: number, signal: AbortSignal): Promise<void> {
+  const startTime = identityOf(pid)?.startTime;
+  while (startTime !== undefined && identityOf(pid)?.startTime === startTime && !signal.aborted)
+    await systemClock.sleep(ENDED_POLL_MS, signal);
+}
+
+const ENDED_POLL_MS = 500;
 
 /** Null: stopped. */
 async function bring(
@@ -108,11 +115,11 @@ async function bring(
   }
 }
 
-/** Ctrl-C aborts the signal; what must not be cut short is finished then. */
+/** Ctrl-C aborts the signal: what is being written is finished then. A second one ends it at once. */
 async function whileStoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stopping = new AbortController();
   const stop = () => stopping.abort();
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     return await work(stopping.signal);
   } finally {

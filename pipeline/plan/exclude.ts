@@ -6,6 +6,7 @@
  * brought there by force (`force.ts`) and folds the rest up to the fence first. A partition of a raw topic is not read at all. When
  * it returns, what it has that was not folded counts as of that cut.
  */
+import { untilAborted } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
 import { type Graph, taskName } from '#pipeline/runtime/graph.ts';
 import { shortVersion } from '#pipeline/runtime/plan.ts';
@@ -76,8 +77,10 @@ export async function bringBack(
   const versions = versionsOf(await readDecisions(options));
   const excluded = new Set(versions.at(-2)?.excluded);
   for (;;) {
+    // Kafka may be gone, and is waited for without end.
+    const found = await Promise.race([tasksShort(options, versions), untilAborted(options.signal)]);
     options.signal.throwIfAborted();
-    const short = (await tasksShort(options, versions)).map(taskName);
+    const short = (found ?? []).map(taskName);
     const coming = short.filter((name) => !excluded.has(name));
     if (coming.length === 0) return forceCut(options);
     options.onWait?.(coming);
