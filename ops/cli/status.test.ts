@@ -40,7 +40,7 @@ describe('status', () => {
       'evm-0     1,234    3  1,200, 1.0 s ago        halted before raw/0/7',
       'detect-0  1,200    3  all, before this start  chain/0/evm-0, 2.5 s',
       '',
-      'warning evm-0 is halted before raw/0/7: bad; detect-0 waits for it. Correct the processor, or let its onError put the record aside, and start again',
+      'warning evm-0 is halted before raw/0/7: bad; detect-0 waits for it. Correct the processor, or let its onError put the record aside, and start again; where neither can be, "baleen exclude evm-0" lets the others go on without it',
       '',
       'connector evm        block 7',
       'sink      postgres   12 records',

@@ -47,7 +47,7 @@ describe('notices', () => {
 
   test('name a halted task at once, with record, cause and who waits for it', () => {
     expect(texts([forTask('detect-0', 'evm-0'), halted('evm-0')], 1)).toEqual([
-      'evm-0 is halted before raw.evm.v1/0/332: no such field; detect-0 waits for it. Correct the processor, or let its onError put the record aside, and start again',
+      'evm-0 is halted before raw.evm.v1/0/332: no such field; detect-0 waits for it. Correct the processor, or let its onError put the record aside, and start again; where neither can be, "baleen exclude evm-0" lets the others go on without it',
     ]);
   });
 

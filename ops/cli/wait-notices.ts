@@ -50,7 +50,7 @@ function textOf({ cause: { kind, name }, waits }: Group, nowMs: number): string 
     const others = waits.filter((wait) => wait.task !== name);
     const readers =
       others.length === 0 ? '' : `; ${names(others)} ${others.length === 1 ? 'waits' : 'wait'} for it`;
-    return `${name} is halted before ${halted?.place}: ${halted?.cause}${readers}. Correct the processor, or let its onError put the record aside, and start again`;
+    return `${name} is halted before ${halted?.place}: ${halted?.cause}${readers}. Correct the processor, or let its onError put the record aside, and start again; where neither can be, "baleen exclude ${name}" lets the others go on without it`;
   }
   if (forMs < (kind === 'partition' ? PARTITION_MS : BUSY_MS)) return null;
   const waited = `${names(waits)} ${verb} waited ${duration(forMs)} for ${name}`;
