@@ -148,6 +148,7 @@ export function resumeChannel(channel: Channel, point: ChannelPoint | null): voi
   channel.frontierMs = channel.floorMs;
 }
 
+/** `topic/partition`, by logical name. */
 export const partitionOf = ({ topic, partition }: Pick<Channel, 'topic' | 'partition'>): string =>
   `${topic}/${partition}`;
 
