@@ -539,12 +539,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: 'withFenceAt(point, version, fences.get(name))',
   },
   {
-    name: 'what-was-not-folded-keeps-its-time',
-    file: 'plan/decree.ts',
-    from: 'maximumMs: Math.max(point.maximumMs, logTimeMs)',
-    to: 'maximumMs: point.maximumMs',
-  },
-  {
     name: 'last-checkpoint-after-the-fence',
     file: 'plan/force.ts',
     from: 'await closeChangelogs(options, producer, version, short);',
@@ -613,7 +607,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: '.filter(() => false)',
   },
   {
-    name: 'returned-partition-comes-before-the-cut',
+    name: 'what-was-not-folded-keeps-its-time',
     file: 'runtime/task-inbounds.ts',
     from: 'Math.max(maximumMs, cutMs)',
     to: 'maximumMs',

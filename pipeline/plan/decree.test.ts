@@ -76,7 +76,7 @@ test('a task goes on from its last checkpoint, as if what it had not folded had 
     lastKey: { logTimeMs: 500, rank: 0, order: 9 },
     inputs: {
       'plan/0': { offset: 10, maximumMs: 500, digest: 0 },
-      'made/0': { offset: 5, maximumMs: 500, digest: 0 },
+      'made/0': { offset: 5, maximumMs: 0, digest: 0 },
     },
     channels: {
       'plan/0/': { sequence: 1, digest: 0 },
@@ -89,7 +89,7 @@ test('a task goes on from its last checkpoint, as if what it had not folded had 
 
 test('a task without a checkpoint reads all from where its version began', () => {
   expect(begin('make', null)).toMatchObject({
-    inputs: { 'raw/0': { offset: 3, maximumMs: 500, digest: 0 } },
+    inputs: { 'raw/0': { offset: 3, maximumMs: 0, digest: 0 } },
     channels: {},
   });
   expect(begin('read', null).channels).toEqual({

@@ -43,13 +43,10 @@ export function begunByDecree(options: {
     step,
     logTimeMs,
     lastKey: { logTimeMs, rank: 0, order: offset },
+    // Whoever reads on from them gives nothing a time before the cut.
     inputs: {
-      ...Object.fromEntries(
-        Object.entries({ ...first.inputs, ...saved.inputs }).map(([name, point]) => [
-          name,
-          { ...point, maximumMs: Math.max(point.maximumMs, logTimeMs) },
-        ]),
-      ),
+      ...first.inputs,
+      ...saved.inputs,
       [`${graph.planTopic.name}/0`]: { offset: offset + 1, maximumMs: logTimeMs, digest: 0 },
     },
     channels: Object.fromEntries(
