@@ -1,7 +1,7 @@
 /** Whether a partition of a raw topic can be written to at present. */
 import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { isPipelineError } from '#pipeline/errors.ts';
-import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import { TICK_HEADERS } from '#pipeline/merge/position.ts';
 import type { PlanAccess } from './plan-access.ts';
 
 const TRY_MS = 4_000;
@@ -22,7 +22,7 @@ export async function writableOf(
         timestampMs: clock.nowMs(),
         key: null,
         value: null,
-        headers: [[TICK_HEADER, Buffer.alloc(0)]],
+        headers: TICK_HEADERS,
       })
       .then(
         () => name,

@@ -12,6 +12,8 @@ import type { Headers } from '#pipeline/kafka/types.ts';
 export const POSITION_HEADER = 'position';
 /** Marks a control record on a raw, fact or plan partition. Readers of data skip it. */
 export const TICK_HEADER = 'tick';
+/** Of a tick: no others. */
+export const TICK_HEADERS = [[TICK_HEADER, Buffer.alloc(0)]] as const;
 
 export interface Position {
   readonly writer: string;

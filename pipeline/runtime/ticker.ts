@@ -7,7 +7,7 @@
  */
 import type { Clock } from '#pipeline/clock.ts';
 import type { Producer } from '#pipeline/kafka/types.ts';
-import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import { TICK_HEADERS } from '#pipeline/merge/position.ts';
 import type { Metrics } from '#pipeline/telemetry/metrics.ts';
 
 export interface Ticker {
@@ -28,8 +28,6 @@ interface PartitionTime {
   /** Wall clock of the last record or tick, seen or asked for. */
   activeAtMs: number;
 }
-
-const HEADERS = [[TICK_HEADER, Buffer.alloc(0)]] as const;
 
 export function createTicker(options: {
   producer: Producer;
@@ -63,7 +61,7 @@ export function createTicker(options: {
           timestampMs: nowMs,
           key: null,
           value: null,
-          headers: HEADERS,
+          headers: TICK_HEADERS,
         });
         metrics.add('ticks_total', { kind: 'raw' });
       }

@@ -1,7 +1,7 @@
 /** Something stands still. It is excluded, that cut is forced for all that cannot come there, and it may be taken in again. */
+import { taskName } from '#pipeline/runtime/graph.ts';
 import { forceInWorld } from './forced.ts';
 import { decideWithout } from './plan-log.ts';
-import { taskName } from './process.ts';
 import { graphs } from './topology.ts';
 import { Violation, type World } from './world.ts';
 

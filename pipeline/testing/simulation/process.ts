@@ -3,7 +3,7 @@ import { isPipelineError } from '#pipeline/errors.ts';
 import { tasksHere } from '#pipeline/plan/beginning.ts';
 import { untilAtCut } from '#pipeline/plan/short.ts';
 import type { NoteName, Notes } from '#pipeline/poison/notes.ts';
-import type { TaskId } from '#pipeline/runtime/graph.ts';
+import { type TaskId, taskName } from '#pipeline/runtime/graph.ts';
 import type { HopMode } from '#pipeline/runtime/hop.ts';
 import { type Processing, startProcessing } from '#pipeline/runtime/processing.ts';
 import type { StateBackend, WriteOperation } from '#pipeline/state/backend.ts';
@@ -31,7 +31,6 @@ type Disk = Map<string, Map<string, string>>;
 
 const physicalName = (topic: string): string => topic;
 const never = new AbortController().signal;
-export const taskName = ({ subTopology, partition }: TaskId): string => `${subTopology}-${partition}`;
 
 export class SimulatedProcess {
   readonly world: World;

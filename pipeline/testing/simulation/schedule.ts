@@ -2,12 +2,13 @@
  * One schedule: processes over a simulated log, with everything that goes wrong chosen by a seed; then calm, in which
  * everything must finish; then the comparison with the reference fold and, byte by byte, with an undisturbed run.
  */
+import { taskName } from '#pipeline/runtime/graph.ts';
 import { readControlTick } from '#pipeline/runtime/outputs.ts';
 import { checkTakenIn, Exclusion } from './exclusion.ts';
 import { checkNothingLost, inexact, isTouched } from './forced.ts';
 import { chooseHazard, type Hazard } from './hazard.ts';
 import type { Faults, SimulatedLog } from './log.ts';
-import { SimulatedProcess, taskName } from './process.ts';
+import { SimulatedProcess } from './process.ts';
 import { reference } from './reference.ts';
 import type { Random } from './scheduler.ts';
 import { bytesOf, DERIVED, found, type Streams, timeOf } from './streams.ts';

@@ -3,8 +3,9 @@
  * folded; and where the decision and the other copy cross, one of them stops with a word.
  */
 import type { ErrorCode } from '#pipeline/errors.ts';
+import { taskName } from '#pipeline/runtime/graph.ts';
 import type { Hazard } from './hazard.ts';
-import { SimulatedProcess, taskName } from './process.ts';
+import { SimulatedProcess } from './process.ts';
 import { decodeValue, graphs, mid, planTopic } from './topology.ts';
 import { Violation, World } from './world.ts';
 
