@@ -492,8 +492,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'passed-over-in-every-task',
     file: 'poison/gate.ts',
-    from: 'if (skip.writer !== writer || ',
-    to: 'if (',
+    from: 'if (skip.writer !== writer) return;',
+    to: '',
   },
   {
     name: 'dead-letter-of-a-skip-left-out',

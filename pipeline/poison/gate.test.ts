@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { isPipelineError } from '#pipeline/errors.ts';
 import { raw } from '#pipeline/testing/fold-run.ts';
 import { createTaskWorld, NONE, relay, side } from '#pipeline/testing/task-run.ts';
-import type { Mark } from './gate.ts';
-import { digestOf, type Skip } from './skips.ts';
+import { Gate, type Mark } from './gate.ts';
+import { digestOf, type Skip, skipName } from './skips.ts';
 
 const LIVE = { fingerprint: 'one', epoch: 1, startOffsets: new Map<string, number>(), versions: [] };
 
@@ -61,6 +61,29 @@ describe('what the plan passes over', () => {
     run([{ ...skip, place: 'relay/due/b@25', step: 2, logTimeMs: 25, digest }]).work();
     expect(outputs()).toEqual(['a is 1 @10', 'b is 2 @20', 'c is 3 @30']);
     expect(letters()).toMatchObject([{ place: 'relay/due/b@25', code: 'POISON_SKIPPED', key: 'b' }]);
+  });
+
+  test('may fire again at its log time: then it is passed over again, and nothing is asked once time has gone on', () => {
+    const digest = digestOf(25, Buffer.from('b'), null);
+    const skip: Skip = {
+      ...{ writer: 'w', processor: 'p', place: 'p/due/b@20', step: 2, logTimeMs: 25 },
+      digest,
+    };
+    const gate = new Gate({
+      ...{ writer: 'w', isLive: true, skipped: [skipName(skip)] },
+      at: () => ({ step: 4, sequences: {} }),
+    });
+    gate.learn(skip);
+    const enter = (logTimeMs: number): boolean =>
+      gate.enter('p', skip.place, logTimeMs, Buffer.from('b'), null);
+    for (let times = 0; times < 2; times += 1) {
+      expect(enter(25)).toBe(true);
+      gate.leave(true);
+    }
+    expect(gate.isActive).toBe(true);
+    expect(enter(26)).toBe(false);
+    expect(gate.isActive).toBe(false);
+    expect(gate.skipped).toEqual([skipName(skip)]);
   });
 
   test('is known to a later start through its checkpoint', () => {

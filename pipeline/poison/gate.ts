@@ -29,7 +29,7 @@ export class Gate {
   /** Something is to be passed over or marked; while it is not, nothing need be asked. */
   isActive = false;
   readonly #options: GateOptions;
-  /** What is still to come, by name. */
+  /** What may still come, by name. A timer that is set again for a time that is over fires again at the same log time. */
   readonly #coming = new Map<string, Skip>();
   #places = new Set<string>();
   readonly #skipped: Set<string>;
@@ -56,8 +56,8 @@ export class Gate {
   learn(skip: Skip): void {
     const { writer, isLive, at } = this.#options;
     const name = skipName(skip);
-    if (skip.writer !== writer || this.#skipped.has(name)) return;
-    if (isLive && at().step > skip.step)
+    if (skip.writer !== writer) return;
+    if (isLive && at().step > skip.step && !this.#skipped.has(name))
       throw new PipelineError(
         'STREAM_FORKED',
         `${skip.place}: the plan passes over it in ${writer}, and this process, or the state that it has, folded it: what ${writer} wrote from log time ${skip.logTimeMs} on may be of two streams; stop this process, and compare with baleen replay`,
@@ -80,6 +80,7 @@ export class Gate {
     key: Buffer | null,
     value: Buffer | null,
   ): boolean {
+    this.#forgetBefore(logTimeMs);
     const digest = digestOf(logTimeMs, key, value);
     if (this.#places.has(place)) {
       const name = skipName({ processor, place, digest });
@@ -102,14 +103,15 @@ export class Gate {
       this.#marker?.after();
     }
     if (this.#present.length === 0) return;
-    if (isFolded) {
-      for (const name of this.#present) {
-        this.#skipped.add(name);
-        this.#coming.delete(name);
-      }
-    }
+    if (isFolded) for (const name of this.#present) this.#skipped.add(name);
     this.#present = [];
-    this.#update();
+  }
+
+  /** Log time has gone on: what was to come earlier comes no more. */
+  #forgetBefore(logTimeMs: number): void {
+    const size = this.#coming.size;
+    for (const [name, skip] of this.#coming) if (skip.logTimeMs < logTimeMs) this.#coming.delete(name);
+    if (this.#coming.size < size) this.#update();
   }
 
   #update(): void {

@@ -49,6 +49,8 @@ export class SimulatedProcess {
   hop: HopMode | null = null;
   /** Null: drawn at each start. */
   checkpointMs: number | null = null;
+  /** Null: drawn at each start. */
+  maxWaitingBytes: number | null = null;
 
   constructor(world: World, index: number, tasks: ReadonlySet<string>) {
     this.world = world;
@@ -97,7 +99,7 @@ export class SimulatedProcess {
       limits: {
         snapshotBytes: random.pick([200, 2_000, 1_000_000]),
         turnRecords: random.pick([1, 1, 3, 12]),
-        maxWaitingBytes: random.pick([60, 300, 1_000_000]),
+        maxWaitingBytes: this.maxWaitingBytes ?? random.pick([60, 300, 1_000_000]),
         changelogRecordBytes: random.pick([50, 200, 100_000]),
         recentValues: random.pick([1, 3, 1_000]),
         // What hides a promise that is not repeated.

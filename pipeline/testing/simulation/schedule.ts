@@ -172,11 +172,16 @@ export async function runForgery(seed: number): Promise<void> {
   const world = new World(seed);
   world.endanger(null);
   const { random } = world.scheduler;
-  const process = new SimulatedProcess(world, 0, new Set(graphs[0].tasks().map(taskName)));
+  const all = new Set(graphs[0].tasks().map(taskName));
+  const process = new SimulatedProcess(world, 0, all);
+  // All is taken from memory: nobody is full, nobody comes later.
   process.hop = 'on';
+  process.maxWaitingBytes = 1_000_000;
   world.processes.push(process);
   process.start();
   world.startSink();
+  while (process.processing?.tasks.length !== all.size && world.failure === null)
+    if (!(await world.scheduler.step())) world.scheduler.advance(1);
   let left = random.between(1, 4);
   world.log.forge = (topic, entry) => {
     if (topic !== 'mid' && topic !== 'dev') return entry;
