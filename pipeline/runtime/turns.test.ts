@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Clock } from '#pipeline/clock.ts';
 import { raw } from '#pipeline/testing/fold-run.ts';
 import { createTaskWorld, NONE, relay, type TaskRun } from '#pipeline/testing/task-run.ts';
+import type { Ended } from './task.ts';
 import { startTurns } from './turns.ts';
 
 /** The loop of one task, moved by hand. */
@@ -95,6 +96,23 @@ describe('the turns of a process', () => {
     expect([run.task.step, world.ticks().at(-1)]).toEqual([5, 200]);
     expect([loop.wanted, loop.sleeps.length]).toEqual([[], 0]);
     expect(loop.failures).toEqual([]);
+  });
+
+  test('tell Kafka at once of the end of a version: nobody repeats it', async () => {
+    const world = worldAt(100);
+    world.tick(200);
+    const run = world.start();
+    run.deliver();
+    let ended: Ended | null = null;
+    const task = Object.create(run.task, { ended: { get: () => ended } });
+    const loop = open({ ...run, task }, false);
+    await loop.settle();
+    ended = { epoch: 2, atMs: 300 };
+    world.tick(300);
+    run.deliver();
+    loop.turns.wake();
+    await loop.settle();
+    expect(world.ticks()).toEqual([200, 300]);
   });
 
   test('tell Kafka of progress at a slower pace where nobody waits to hear it there, and leave none of it untold', async () => {

@@ -76,6 +76,8 @@ export function startTurns(options: {
     for (const task of tasks) {
       folded += task.work(task.isMarked ? 1 : turnRecords);
       if (task.promise()) hasPromised = true;
+      // Before a checkpoint says that it came there: who goes on as the next version does not repeat this one's last word.
+      if (task.ended !== null) task.emitTick(false);
     }
     onTurn();
     const nowMs = clock.nowMs();
