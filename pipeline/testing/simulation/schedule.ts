@@ -3,14 +3,16 @@
  * everything must finish; then the comparison with the reference fold and, byte by byte, with an undisturbed run.
  */
 import { taskName } from '#pipeline/runtime/graph.ts';
-import { readControlTick } from '#pipeline/runtime/outputs.ts';
+import { check, compare, compareRows } from './compare.ts';
 import { checkTakenIn, Exclusion } from './exclusion.ts';
 import { checkNothingLost, inexact, isTouched } from './forced.ts';
+import { runForgery } from './forgery.ts';
 import { chooseHazard, type Hazard } from './hazard.ts';
 import type { Faults, SimulatedLog } from './log.ts';
 import { SimulatedProcess } from './process.ts';
 import { reference } from './reference.ts';
 import type { Random } from './scheduler.ts';
+import { settle, untilTakenIn } from './settle.ts';
 import { bytesOf, DERIVED, found, type Streams, timeOf } from './streams.ts';
 import { graphs, planTopic } from './topology.ts';
 import { runWeakness } from './weakness.ts';
@@ -164,38 +166,6 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   };
 }
 
-/**
- * Somebody else was first with one record, and wrote other bytes: a process that had taken its own from memory must stop,
- * however late it sees what the log has.
- */
-export async function runForgery(seed: number): Promise<void> {
-  const world = new World(seed);
-  world.endanger(null);
-  const { random } = world.scheduler;
-  const all = new Set(graphs[0].tasks().map(taskName));
-  const process = new SimulatedProcess(world, 0, all);
-  // All is taken from memory: nobody is full, nobody comes later.
-  process.hop = 'on';
-  process.maxWaitingBytes = 1_000_000;
-  world.processes.push(process);
-  process.start();
-  world.startSink();
-  while (process.processing?.tasks.length !== all.size && world.failure === null)
-    if (!(await world.scheduler.step())) world.scheduler.advance(1);
-  let left = random.between(1, 4);
-  world.log.forge = (topic, entry) => {
-    if (topic !== 'mid' && topic !== 'dev') return entry;
-    left -= 1;
-    return left === 0 ? { ...entry, timestampMs: entry.timestampMs + 1 } : entry;
-  };
-  await settle(world, world.scheduler.nowMs + 20, true).catch(() => {});
-  // All may be promised before the first of it was read back.
-  for (let events = 0; events < 2_000 && world.failure === null; events += 1)
-    if (!(await world.scheduler.step())) world.scheduler.advance(1);
-  if (world.code === 'STREAM_FORKED') return;
-  throw world.failure ?? new Violation('a record with other bytes than were folded stayed unseen');
-}
-
 /** One process, nothing goes wrong, over the same raw records and ticks. */
 async function undisturbed(past: World, endMs: number, seed: number, hazard: Hazard | null): Promise<World> {
   const world = new World(seed + 1, past);
@@ -209,89 +179,6 @@ async function undisturbed(past: World, endMs: number, seed: number, hazard: Haz
   if (world.deaths.some((atMs) => atMs <= endMs))
     throw new Violation('an undisturbed run died of what is passed over');
   return world;
-}
-
-const MAX_CALM_EVENTS = 60_000;
-/** Who takes something in again, and who waits for it, look once a second. */
-const MAX_EXCLUSION_EVENTS = 3 * MAX_CALM_EVENTS;
-/** A start that dies of poison did its work in vain. */
-const DEATH_EVENTS = 2_000;
-/** Who dies without end is not live. */
-const MOST_DEATHS = 100;
-
-/** Until what is to be taken in again is: what was kept back counts from there on. */
-async function untilTakenIn(world: World): Promise<number> {
-  const { scheduler } = world;
-  for (let events = 0; events < MAX_CALM_EVENTS; events += 1) {
-    if (world.failure !== null) throw world.failure;
-    if (world.exclusion?.isAwaited !== true) return events;
-    if (!(await scheduler.step())) scheduler.advance(1);
-  }
-  throw new Violation(`${world.stuck} was never taken in again`);
-}
-
-/** Until every task of every process has promised all up to `endMs`, and all of it is in the log and in the sink. */
-async function settle(world: World, endMs: number, makesRecords: boolean): Promise<number> {
-  const { scheduler, log } = world;
-  scheduler.advance(Math.max(0, endMs + 1 - scheduler.nowMs));
-  let events = 0;
-  const most =
-    (world.exclusion === null ? MAX_CALM_EVENTS : MAX_EXCLUSION_EVENTS) +
-    DEATH_EVENTS * Math.min(world.deaths.length, MOST_DEATHS);
-  for (; events < most; events += 1) {
-    if (world.failure !== null) throw world.failure;
-    if (!(await scheduler.step())) scheduler.advance(1);
-    // Records that wait are what makes the processes ask for the ticks that move everything past the end.
-    if (makesRecords && events % 1_000 === 0) for (const key of ['0', '1', '2', '3']) world.make(key);
-    if (events % 100 === 0 && isSettled(world, endMs)) return events;
-  }
-  const late = world.processes.flatMap((process) =>
-    (process.processing?.tasks ?? [])
-      .filter(({ boundMs }) => boundMs <= endMs)
-      .map(
-        (task) =>
-          `p${process.index} ${task.writer} at ${task.boundMs - endMs}, waits for ${JSON.stringify(task.blocked())}`,
-      ),
-  );
-  throw new Violation(
-    `not live after ${events} calm events at ${log.scheduler.nowMs - endMs}: ${late.join('; ') || 'the sink'}`,
-  );
-}
-
-function isSettled(world: World, endMs: number): boolean {
-  const isFolded = world.processes.every(
-    ({ processing }) => processing?.tasks.every(({ boundMs }) => boundMs > endMs) === true,
-  );
-  if (!isFolded) return false;
-  const streams = check(() => found(world.log));
-  if (!isPromised(world, streams, endMs)) return false;
-  const wanted = [...streams]
-    .filter(([name]) => name.startsWith('fin/'))
-    .reduce((sum, [, lines]) => sum + lines.length, 0);
-  return world.database.rows.length >= wanted;
-}
-
-/** Every writer has said in the log that it is past the end, and what it says that it wrote is there. */
-function isPromised(world: World, streams: Streams, endMs: number): boolean {
-  const { log, stuck } = world;
-  const graph = world.graphOf(world.versions().length);
-  const missing = new Set(
-    graph
-      .tasks()
-      .map(taskName)
-      .filter((name) => name !== stuck),
-  );
-  for (const { controlTopic } of graph.nodes) {
-    for (const { value } of log.partition(controlTopic, 0).records) {
-      const tick = readControlTick(value);
-      if (tick === null || tick.logTimeMs <= endMs) continue;
-      const isThere = Object.entries(tick.sequences).every(
-        ([name, sequence]) => (streams.get(`${name}/${tick.writer}`)?.length ?? 0) >= sequence,
-      );
-      if (isThere) missing.delete(tick.writer);
-    }
-  }
-  return missing.size === 0;
 }
 
 /** Each name in one of so many sets. */
@@ -312,36 +199,3 @@ const count = (streams: Streams): number =>
 
 const cut = (streams: Streams, endMs: number): Streams =>
   new Map([...streams].map(([name, lines]) => [name, lines.filter((line) => timeOf(line) <= endMs)]));
-
-function check<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw new Violation(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function compare(expected: Streams, actual: Streams, other: string): void {
-  for (const name of new Set([...expected.keys(), ...actual.keys()])) {
-    const [wanted, got] = [expected.get(name) ?? [], actual.get(name) ?? []];
-    const at = wanted.findIndex((line, index) => line !== got[index]);
-    if (at === -1 && wanted.length === got.length) continue;
-    const place = at === -1 ? wanted.length : at;
-    throw new Violation(
-      `${name} differs from ${other} at ${place + 1}: expected ${wanted[place]}, found ${got[place]}; ${wanted.length} and ${got.length} records`,
-    );
-  }
-}
-
-function compareRows({ database }: World, streams: Streams, endMs: number): void {
-  const have = new Map<string, number>();
-  for (const row of database.rows) have.set(row, (have.get(row) ?? 0) + 1);
-  for (const [row, times] of have) if (times > 1) throw new Violation(`the sink has ${row} ${times} times`);
-  for (const [name, lines] of streams) {
-    if (!name.startsWith('fin/')) continue;
-    for (const [index, line] of lines.entries()) {
-      if (timeOf(line) <= endMs && !have.has(`${name}:${index + 1}`))
-        throw new Violation(`the sink has lost ${name}:${index + 1}`);
-    }
-  }
-}
