@@ -20,7 +20,7 @@ export interface Measured {
   readonly lag: { readonly first: number; readonly last: number };
   /** From receipt by the connector to a subscriber of the WebSocket. */
   readonly alertLatencyMs: Percentiles & { readonly samples: number };
-  /** Of one core; the simulated world included. */
+  /** Of one core. */
   readonly cpuPercent: number;
   readonly memory: {
     readonly firstMiB: number;

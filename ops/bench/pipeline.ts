@@ -1,19 +1,23 @@
 /**
- * Measures the whole pipeline, `baleen up` with its simulated world: events a second from connector to Postgres, latency
- * of alerts, memory, and what it costs to wait.
+ * Measures the whole pipeline, `baleen up`, on a simulated world beside it: events a second from connector to Postgres,
+ * latency of alerts, memory, and what it costs to wait.
  *
  *     npm run bench:pipeline                                  # all three scenarios, a minute each
  *     npm run bench:pipeline -- steady --minutes 20           # memory over twenty minutes
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readEndpoints } from '#ops/cli/endpoints.ts';
+import { freePorts } from '#ops/local/ports.ts';
+import { simulatedProviders } from '#ops/simulator/providers.ts';
+import { type SimulatorOptions, startSimulator } from '#ops/simulator/simulator.ts';
 import { type Clock, systemClock } from '#pipeline/clock.ts';
 import { messageOf } from '#pipeline/errors.ts';
+import { silentLog } from '#pipeline/telemetry/log.ts';
 import { type Measured, measure, watchAlertLatency } from './measure-pipeline.ts';
 
 const HELP = `Usage: bench:pipeline [full|steady|idle] [options]
@@ -28,7 +32,8 @@ const HELP = `Usage: bench:pipeline [full|steady|idle] [options]
   --threads N        threads that the tasks run in (default 1: all in the main one)
   --profile DIR      write CPU profiles there
   --json             one object for each scenario
-An event is a trade or a transfer that a connector received. The simulated world runs in the process that is measured.
+An event is a trade or a transfer that a connector received. The simulated world runs here, beside the process that is
+measured.
 Kafka, registry and Postgres are started as by \`baleen up\`, or taken from the environment.`;
 
 /** Events a second that are offered. */
@@ -37,11 +42,11 @@ type Scenario = keyof typeof RATES;
 
 const isScenario = (name: string): name is Scenario => Object.hasOwn(RATES, name);
 
+type World = Pick<SimulatorOptions, 'speed' | 'worldBlocks' | 'eventsPerSecond'>;
+
 /** Feed time passes `speed` times as fast, its trades too: the load is given for each second of the world. */
-const worldOf = (name: Scenario, rate: number, speed: number): readonly string[] =>
-  name === 'idle'
-    ? ['--world-blocks', '1', '--speed', 'max']
-    : ['--events-per-second', String(Math.round(rate / speed)), '--speed', String(speed)];
+const worldOf = (name: Scenario, rate: number, speed: number): World =>
+  name === 'idle' ? { worldBlocks: 1, speed: 'max' } : { eventsPerSecond: Math.round(rate / speed), speed };
 
 async function main(clock: Clock): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -66,8 +71,8 @@ async function main(clock: Clock): Promise<number> {
     const rate = Number(values.rate ?? RATES[name]);
     const flags =
       values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values.profile)}`];
-    const given = ['--threads', values.threads, ...worldOf(name, rate, Number(values.speed))];
-    const measured = await withPipeline(clock, flags, given, (one) =>
+    const world = worldOf(name, rate, Number(values.speed));
+    const measured = await withPipeline(clock, world, flags, ['--threads', values.threads], (one) =>
       measure({
         ...one,
         clock,
@@ -82,9 +87,10 @@ async function main(clock: Clock): Promise<number> {
   return 0;
 }
 
-/** Starts `baleen up` in a folder of its own, and stops it whatever happens. */
+/** Starts a world and `baleen up` in folders of their own, and stops both whatever happens. */
 async function withPipeline(
   clock: Clock,
+  world: World,
   flags: readonly string[],
   given: readonly string[],
   work: (running: {
@@ -94,10 +100,19 @@ async function withPipeline(
     alertsMs: readonly number[];
   }) => Promise<Measured>,
 ): Promise<Measured> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'baleen-bench-'));
+  const folder = await mkdtemp(join(tmpdir(), 'baleen-bench-'));
   // Postgres may run as another user and must reach what is below.
-  await chmod(dataDir, 0o711);
-  const words = ['up', '--data-dir', dataDir, ...given];
+  await chmod(folder, 0o711);
+  const simulator = await startSimulator({
+    ...{ recordings: null, seed: 1, helius: null, directory: folder, log: silentLog, clock },
+    ...world,
+  });
+  const [port] = await freePorts(1);
+  const { helius, ...others } = simulatedProviders(simulator);
+  const config = join(folder, 'settings.yaml');
+  await writeFile(config, JSON.stringify({ connectors: { ...others, helius: { ...helius, port } } }));
+  const dataDir = join(folder, 'data');
+  const words = ['up', '--data-dir', dataDir, '--config', config, ...given];
   const child = spawn(join(import.meta.dirname, '../cli/baleen.js'), words, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NO_COLOR: '1', NODE_OPTIONS: [process.env['NODE_OPTIONS'], ...flags].join(' ') },
@@ -111,6 +126,7 @@ async function withPipeline(
     for (; endpoints === null && child.exitCode === null; endpoints = await readEndpoints(dataDir))
       await clock.sleep(100);
     if (endpoints === null) throw new Error(`baleen up ended with ${child.exitCode} before it was ready`);
+    simulator.setHelius({ ...helius, url: `http://127.0.0.1:${port}/webhooks/helius` });
     const watch = await watchAlertLatency(endpoints.websocketUrl, clock);
     try {
       const command = `baleen ${words.join(' ')}`;
@@ -127,7 +143,8 @@ async function withPipeline(
     process.off('SIGINT', interrupt);
     child.kill('SIGINT');
     await ended;
-    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+    await simulator.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
   }
 }
 

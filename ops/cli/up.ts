@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type ServiceName, type Services, startServices } from '#ops/local/services.ts';
+import { SIMULATED_AUTHORIZATION, simulatedProviders } from '#ops/simulator/providers.ts';
 import { type Simulator, startSimulator } from '#ops/simulator/simulator.ts';
 import { backoffMs, type Clock, systemClock, untilAborted } from '#pipeline/clock.ts';
 import { messageOf, printableUrl } from '#pipeline/errors.ts';
@@ -16,9 +17,6 @@ import { type Running, runUntilStopped } from './until-stopped.ts';
 import { endedAtCut } from './version-end.ts';
 import { type AlertWatch, watchAlerts } from './watch-alerts.ts';
 
-/** The world's own secret: it only guards loopback. */
-const SIMULATED_AUTHORIZATION = 'baleen-simulated-world';
-const SILENCE_MS = 86_400_000;
 const DRAIN_POLL_MS = 200;
 
 /** Returns 0 when it was stopped or is done. Throws, after everything is closed, what a part could not go on for. */
@@ -203,22 +201,8 @@ async function aimWebhooks(
 
 /** What rooms need and only this run knows: addresses of what was started. File and environment win over it. */
 function provide(options: UpOptions, services: Services, simulator: Simulator | null) {
-  const simulated =
-    simulator === null
-      ? {}
-      : {
-          evm: {
-            rpcUrl: simulator.urls.evmRpc,
-            wsUrl: simulator.urls.evmWs,
-            chainId: simulator.urls.evmChainId,
-          },
-          // A recording that has been played falls silent: that is its end, not a lost connection.
-          bybit: { url: simulator.urls.bybit, silenceMs: SILENCE_MS },
-          helius: { authorization: SIMULATED_AUTHORIZATION },
-          labels: { files: simulator.labelFiles },
-        };
   return {
-    connectors: simulated,
+    connectors: simulator === null ? {} : simulatedProviders(simulator),
     sinks: {
       ...(services.databaseUrl === null ? {} : { postgres: { url: services.databaseUrl } }),
       websocket: options.websocketPort === null ? {} : { port: options.websocketPort },

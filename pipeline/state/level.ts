@@ -106,7 +106,8 @@ async function openWhole(folder: string): Promise<Level> {
   const suspects = await damagedTables(folder);
   // It begins to open by itself: nothing may be thrown from here on that leaves it open.
   const level: Level = new ClassicLevel(folder, {
-    cacheSize: 4 * 1024 * 1024,
+    // For each task one. The task keeps what it used lately, decoded; the kernel keeps the tables.
+    cacheSize: 1024 * 1024,
     writeBufferSize: 2 * 1024 * 1024,
   });
   try {
