@@ -12,6 +12,8 @@ export interface PlacedRecord {
   readonly record: KafkaRecord;
 }
 
+/** Bytes of values that wait before no more is asked for. Records of a changelog are large, others small and many. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 const MAX_WAITING = 20_000;
 
 /** Records of all partitions as they come; each partition in its order. Ends at the end that the topic had at the call. */
@@ -54,17 +56,23 @@ async function* readRanges(
   );
   if (remaining.size === 0) return;
   const waiting: PlacedRecord[] = [];
+  let waitingBytes = 0;
   let failure: Error | null = null;
   let wake = () => {};
   const fetcher = kafka.fetcher({
     onRecords: (_, partition, records) => {
       const end = remaining.get(partition);
       if (end === undefined) return;
-      for (const record of records) if (record.offset < end) waiting.push({ partition, record });
+      for (const record of records) {
+        if (record.offset >= end) continue;
+        waiting.push({ partition, record });
+        waitingBytes += record.value?.length ?? 0;
+      }
       if ((records.at(-1)?.offset ?? -1) >= end - 1) {
         remaining.delete(partition);
         fetcher.remove(topic, partition);
-      } else if (waiting.length > MAX_WAITING) fetcher.pause(topic, partition);
+      } else if (waiting.length > MAX_WAITING || waitingBytes > MAX_WAITING_BYTES)
+        fetcher.pause(topic, partition);
       wake();
     },
     onError: (_topic, _partition, error) => {
@@ -78,6 +86,7 @@ async function* readRanges(
     while (remaining.size > 0 || waiting.length > 0) {
       if (failure !== null) throw failure;
       const batch = waiting.splice(0);
+      waitingBytes = 0;
       for (const partition of remaining.keys()) fetcher.resume(topic, partition);
       if (batch.length === 0) {
         await new Promise<void>((resolve) => {
