@@ -474,8 +474,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'one-who-folded-it-goes-on',
     file: 'poison/gate.ts',
-    from: 'if (isLive && at().step > skip.step)',
-    to: 'if (false && isLive && at().step > skip.step)',
+    from: 'if (isLive && at().step > skip.step && ',
+    to: 'if (false && ',
   },
   {
     name: 'skips-of-the-plan-not-read-at-the-start',
