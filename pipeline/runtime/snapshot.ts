@@ -9,6 +9,8 @@ import { readPartition } from './read-topic.ts';
 import { LOCAL_PREFIX } from './restore.ts';
 import type { Task } from './task.ts';
 
+const MAX_UNSENT_BYTES = 1024 * 1024;
+
 export interface SnapshotOptions {
   readonly task: Pick<Task, 'id' | 'logTimeMs'>;
   readonly backend: StateBackend;
@@ -51,8 +53,11 @@ export async function appendSnapshot(options: SnapshotOptions): Promise<number> 
   };
   const encoder = createGroupEncoder(group, { ...log, logTimeMs: task.logTimeMs });
   let bytes = 0;
+  let unsent = 0;
   const append = (entry: Entry): void => {
-    bytes += entry.value?.length ?? 0;
+    const size = entry.value?.length ?? 0;
+    bytes += size;
+    unsent += size;
     producer.append(topic, partition, entry);
   };
   for await (const page of backend.pages('', LAST_KEY)) {
@@ -61,7 +66,10 @@ export async function appendSnapshot(options: SnapshotOptions): Promise<number> 
       const full = encoder.add({ key, value });
       if (full !== null) append(full);
     }
-    await producer.writable();
+    // In no hurry: little of it waits in memory, and the outputs of all tasks go between.
+    if (unsent < MAX_UNSENT_BYTES) continue;
+    await producer.acknowledged();
+    unsent = 0;
   }
   for (const entry of encoder.end(meta)) append(entry);
   await producer.acknowledged();

@@ -68,6 +68,20 @@ describe('trades', () => {
     expect(driver.values(marketTrades)).toHaveLength(3);
   });
 
+  test('ids that are UUIDs are told apart by each digit, and from what looks like them', () => {
+    const driver = createProcessDriver(processor);
+    const ids = [
+      '9aae8cc8-5551-5f69-9b0c-1f2a5e1a3f01',
+      '9aae8cc8-5551-5f69-9b0c-1f2a5e1a3f02',
+      '9AAE8CC8-5551-5f69-9b0c-1f2a5e1a3f01',
+      'mq6MyFVRX2mbDB8qXho-AQ',
+    ];
+    feed(driver, 'linear', trades(...ids.map((i) => trade({ i }))), 0);
+    feed(driver, 'linear', trades(...ids.map((i) => trade({ i }))), 0);
+    expect(driver.values(marketTrades).map(({ tradeId }) => tradeId)).toEqual(ids);
+    expect(driver.duplicates()).toBe(ids.length);
+  });
+
   test.each([
     [{ p: '1e3' }],
     [{ p: 1923 }],
