@@ -16,6 +16,7 @@ import { readAdminAddress } from '#ops/admin/address.ts';
 import { statusSchema } from '#ops/admin/status.ts';
 import { percentiles } from '#ops/cli/report.ts';
 import { startServices } from '#ops/local/services.ts';
+import { simulatedProviders } from '#ops/simulator/providers.ts';
 import { startSimulator } from '#ops/simulator/simulator.ts';
 import { systemClock } from '#pipeline/clock.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
@@ -115,14 +116,10 @@ async function main(): Promise<void> {
       eventsPerSecond: Number(values['events-per-second']),
     });
     closers.push(() => simulator.close());
-    const { evmRpc: rpcUrl, evmWs: wsUrl, evmChainId: chainId, bybit } = simulator.urls;
+    const { evm, bybit, labels } = simulatedProviders(simulator);
     const config = join(folder, 'config.yaml');
     const settings = {
-      connectors: {
-        evm: { rpcUrl, wsUrl, chainId },
-        bybit: { url: bybit },
-        labels: { files: simulator.labelFiles },
-      },
+      connectors: { evm, bybit, labels },
       sinks: { websocket: null },
     };
     await writeFile(config, JSON.stringify(settings));

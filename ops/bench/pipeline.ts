@@ -103,11 +103,11 @@ async function withPipeline(
   const folder = await mkdtemp(join(tmpdir(), 'baleen-bench-'));
   // Postgres may run as another user and must reach what is below.
   await chmod(folder, 0o711);
+  const [port] = await freePorts(1);
   const simulator = await startSimulator({
     ...{ recordings: null, seed: 1, helius: null, directory: folder, log: silentLog, clock },
     ...world,
   });
-  const [port] = await freePorts(1);
   const { helius, ...others } = simulatedProviders(simulator);
   const config = join(folder, 'settings.yaml');
   await writeFile(config, JSON.stringify({ connectors: { ...others, helius: { ...helius, port } } }));

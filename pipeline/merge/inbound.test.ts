@@ -4,7 +4,7 @@ import type { KafkaRecord } from '#pipeline/kafka/types.ts';
 import { type Channel, channelPoint, createChannel, resumeChannel } from './channel.ts';
 import { fenceEntry } from './fence.ts';
 import { acceptTick, derivedInbound, rawInbound } from './inbound.ts';
-import { formatPosition, nextDigest, POSITION_HEADER, readPosition, TICK_HEADER } from './position.ts';
+import { formatPosition, nextDigest, POSITION_HEADER, readPosition, TICK_HEADERS } from './position.ts';
 import { isTailLate, tailLost } from './tails.ts';
 
 function codeOf(work: () => unknown): string | null {
@@ -30,7 +30,7 @@ describe('rawInbound', () => {
     timestampMs,
     key: null,
     value: null,
-    headers: [[TICK_HEADER, Buffer.alloc(0)]],
+    headers: TICK_HEADERS,
   });
   const open = (resume = START) => {
     const channel = createChannel('raw', 0, '');

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '#pipeline/clock.ts';
 import { openKafka } from '#pipeline/kafka/client.ts';
 import type { Kafka } from '#pipeline/kafka/types.ts';
-import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import { TICK_HEADERS } from '#pipeline/merge/position.ts';
 import { defineProcessor, keyed, type ProcessContext } from '#pipeline/processor.ts';
 import { localSerde } from '#pipeline/serde/serde.ts';
 import { createMemoryBackend } from '#pipeline/state/memory.ts';
@@ -78,7 +78,7 @@ describe.skipIf(brokers === undefined)('loaded history (set KAFKA_BROKERS)', { t
     load('one', 1_000);
     load('two', 1_010);
     load('three', 1_005);
-    const closing = [[TICK_HEADER, Buffer.alloc(0)]] as const;
+    const closing = TICK_HEADERS;
     loader.append(physicalName(loaded.name), 0, {
       timestampMs: 1_505,
       key: null,

@@ -9,6 +9,7 @@ import { readPartition } from './read-topic.ts';
 import { LOCAL_PREFIX } from './restore.ts';
 import type { Task } from './task.ts';
 
+/** That may wait in memory. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
 export interface SnapshotOptions {
@@ -53,11 +54,9 @@ export async function appendSnapshot(options: SnapshotOptions): Promise<number> 
   };
   const encoder = createGroupEncoder(group, { ...log, logTimeMs: task.logTimeMs });
   let bytes = 0;
-  let unsent = 0;
+  let acknowledged = 0;
   const append = (entry: Entry): void => {
-    const size = entry.value?.length ?? 0;
-    bytes += size;
-    unsent += size;
+    bytes += entry.value?.length ?? 0;
     producer.append(topic, partition, entry);
   };
   for await (const page of backend.pages('', LAST_KEY)) {
@@ -67,9 +66,9 @@ export async function appendSnapshot(options: SnapshotOptions): Promise<number> 
       if (full !== null) append(full);
     }
     // In no hurry: little of it waits in memory, and the outputs of all tasks go between.
-    if (unsent < MAX_UNSENT_BYTES) continue;
+    if (bytes - acknowledged < MAX_UNSENT_BYTES) continue;
     await producer.acknowledged();
-    unsent = 0;
+    acknowledged = bytes;
   }
   for (const entry of encoder.end(meta)) append(entry);
   await producer.acknowledged();

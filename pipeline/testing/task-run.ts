@@ -1,6 +1,6 @@
 /** One task over a small log of two raw partitions, with restarts and checkpoints that are given up: for tests of the engine. */
 import type { Entry, KafkaRecord } from '#pipeline/kafka/types.ts';
-import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import { TICK_HEADERS } from '#pipeline/merge/position.ts';
 import { defineProcessor, type ErrorPolicy, keyed, type ProcessorDefinition } from '#pipeline/processor.ts';
 import { type ChangelogWriter, checkpoint } from '#pipeline/runtime/checkpoint.ts';
 import { buildGraph } from '#pipeline/runtime/graph.ts';
@@ -197,7 +197,7 @@ export function createTaskWorld(processors: readonly ProcessorDefinition[]) {
     /** Readers append one to each partition that is named; default all. */
     tick: (atMs: number, ...to: readonly Topic[]) => {
       for (const one of to.length > 0 ? to : [plan, raw, side])
-        append(one, atMs, { key: null, value: null, headers: [[TICK_HEADER, Buffer.alloc(0)]] });
+        append(one, atMs, { key: null, value: null, headers: TICK_HEADERS });
     },
     /** Ids and log times that were written to `first`, in order. */
     outputs: () =>

@@ -1,7 +1,7 @@
 /** The process of the driver: a log in memory, its tasks, and the loop that runs until nothing more can happen. */
 import type { Clock } from '#pipeline/clock.ts';
 import { PipelineError } from '#pipeline/errors.ts';
-import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import { TICK_HEADERS } from '#pipeline/merge/position.ts';
 import type { Graph } from '#pipeline/runtime/graph.ts';
 import { type ControlTick, readControlTick } from '#pipeline/runtime/outputs.ts';
 import type { Serde } from '#pipeline/serde/serde.ts';
@@ -24,7 +24,7 @@ export interface Engine extends World {
   settle(): void;
 }
 
-const TICK = { timestampMs: 0, key: null, value: null, headers: [[TICK_HEADER, Buffer.alloc(0)]] } as const;
+const TICK = { timestampMs: 0, key: null, value: null, headers: TICK_HEADERS } as const;
 
 export function createEngine(options: {
   graph: Graph;

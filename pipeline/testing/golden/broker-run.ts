@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '#pipeline/clock.ts';
 import type { Entry, FetchHandler, Kafka, Producer } from '#pipeline/kafka/types.ts';
-import { TICK_HEADER } from '#pipeline/merge/position.ts';
+import { TICK_HEADERS } from '#pipeline/merge/position.ts';
 import type { ProcessorDefinition } from '#pipeline/processor.ts';
 import { buildGraph } from '#pipeline/runtime/graph.ts';
 import { partitionOf } from '#pipeline/runtime/partitioner.ts';
@@ -143,7 +143,7 @@ export async function openBrokerRun(options: {
             timestampMs: logTimeMs,
             key: null,
             value: null,
-            headers: [[TICK_HEADER, Buffer.alloc(0)]],
+            headers: TICK_HEADERS,
           });
         }
       }
