@@ -47,6 +47,8 @@ export class SimulatedLog {
   faults: Readonly<Faults> = CALM;
   /** What is stored instead of an entry, as if somebody else had written it first. */
   forge: (topic: string, entry: Entry) => Entry = (_topic, entry) => entry;
+  /** Hears at which moment somebody looks for records since some time. */
+  onLook: (topic: string) => void = () => {};
   readonly #fetches = new Set<(topic: string, partition: number) => void>();
 
   constructor(scheduler: Scheduler) {
@@ -298,13 +300,14 @@ function createAdmin(log: SimulatedLog, owner: Owner): Admin {
   };
   return {
     offsets: (topic, sinceMs) =>
-      answer(() =>
-        (log.topics.get(topic) ?? []).map(({ start, records }, partition) => ({
+      answer(() => {
+        if (sinceMs !== undefined) log.onLook(topic);
+        return (log.topics.get(topic) ?? []).map(({ start, records }, partition) => ({
           partition,
           start: sinceMs === undefined ? start : firstSince(records, sinceMs),
           end: records.length,
-        })),
-      ),
+        }));
+      }),
     deleteRecords: (topic, partition, offset) =>
       answer(() => {
         const found = log.partition(topic, partition);
