@@ -6,8 +6,8 @@ import { found, type Streams } from './streams.ts';
 import { Violation, type World } from './world.ts';
 
 const MAX_CALM_EVENTS = 60_000;
-/** Who takes something in again, and who waits for it, look once a second. */
-const MAX_EXCLUSION_EVENTS = 3 * MAX_CALM_EVENTS;
+/** Who takes something in again, who waits for it, and who shares a version that ends, look once a second. */
+const MAX_WAITING_EVENTS = 3 * MAX_CALM_EVENTS;
 /** A start that dies of poison did its work in vain. */
 const DEATH_EVENTS = 2_000;
 /** Who dies without end is not live. */
@@ -29,8 +29,9 @@ export async function settle(world: World, endMs: number, makesRecords: boolean)
   const { scheduler, log } = world;
   scheduler.advance(Math.max(0, endMs + 1 - scheduler.nowMs));
   let events = 0;
+  const isWaiting = world.exclusion !== null || (world.isShared && world.willCut);
   const most =
-    (world.exclusion === null ? MAX_CALM_EVENTS : MAX_EXCLUSION_EVENTS) +
+    (isWaiting ? MAX_WAITING_EVENTS : MAX_CALM_EVENTS) +
     DEATH_EVENTS * Math.min(world.deaths.length, MOST_DEATHS);
   for (; events < most; events += 1) {
     if (world.failure !== null) throw world.failure;

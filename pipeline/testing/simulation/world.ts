@@ -208,10 +208,10 @@ export class World {
       process.epoch = next;
       return;
     }
+    const groups = new Set([process.epoch, next - 1, next]);
     process.epoch = next;
     process.tasks = new Set();
-    this.giveAll(next - 1);
-    this.giveAll(next);
+    for (const epoch of groups) this.giveAll(epoch);
   }
 
   /** Somebody in the group of a version gets each task that nobody there has. */
