@@ -28,6 +28,7 @@ import { sinks } from '#sinks/registry.ts';
 import { allTopics, graph } from './graph.ts';
 import { startTasks } from './start-tasks.ts';
 import { keepStateOf, stateDirectory, storedIn } from './state-directory.ts';
+import { stopInTime } from './stop-in-time.ts';
 
 /** `group`: what the other processes of the group leave to this one, for as long as they do. */
 export type Sharing = 'all' | 'none' | 'group' | Shard;
@@ -247,9 +248,11 @@ function assemble(parts: {
   delivering: Delivering;
   connecting: () => Connecting;
   clock: Clock;
+  log: Log;
   physicalName: (topic: string) => string;
 }): Pipeline {
-  const { kafka, serde, metrics, genesis, processing, membership, delivering, physicalName, clock } = parts;
+  const { kafka, serde, metrics, genesis, processing, membership, delivering, physicalName, clock, log } =
+    parts;
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   void processing.failed.then(fail);
   const stopping = new AbortController();
@@ -287,14 +290,16 @@ function assemble(parts: {
       for (const delivery of delivering.deliveries) if (!(await delivery.isDrained())) return false;
       return true;
     },
-    stop: async () => {
+    stop: () => {
       stopping.abort();
-      await connecting?.stop();
-      // The last checkpoints first: whoever takes over goes on from them.
-      await processing.stop();
-      await membership?.leave();
-      for (const delivery of delivering.deliveries) await delivery.stop();
-      await kafka.close();
+      const stop = async () => {
+        await connecting?.stop();
+        // The last checkpoints first: whoever takes over goes on from them.
+        await processing.stop();
+        await membership?.leave();
+        for (const delivery of delivering.deliveries) await delivery.stop();
+      };
+      return stopInTime({ kafka, clock, log, stop });
     },
   };
 }

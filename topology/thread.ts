@@ -15,6 +15,7 @@ import type { Log, LogFields } from '#pipeline/telemetry/log.ts';
 import { createMetrics } from '#pipeline/telemetry/metrics.ts';
 import { allTopics, graph } from './graph.ts';
 import { notesIn, openStateIn } from './state-directory.ts';
+import { stopInTime } from './stop-in-time.ts';
 import {
   type Asked,
   type LogLine,
@@ -55,7 +56,7 @@ process.removeAllListeners('warning').on('warning', (warning) => {
 
 interface Opened {
   readonly running: RunningTasks;
-  close(): Promise<void>;
+  stop(): Promise<void>;
 }
 
 async function open(): Promise<Opened> {
@@ -80,7 +81,8 @@ async function open(): Promise<Opened> {
       onRestore: (task, progress) => say({ say: 'restore', task, progress }),
       signal: stopping.signal,
     });
-    return { running: runningIn(processing), close: kafka.close };
+    const running = runningIn(processing);
+    return { running, stop: () => stopInTime({ kafka, clock, log, stop: running.stop }) };
   } catch (error) {
     await kafka.close();
     throw error;
@@ -129,8 +131,7 @@ const answers: { readonly [K in keyof Asked]: (given: Asked[K]['given']) => Prom
   stop: async () => {
     stopping.abort();
     await opening;
-    await opened?.running.stop();
-    await opened?.close();
+    await opened?.stop();
     return null;
   },
 };

@@ -33,6 +33,7 @@ const waitSchema = z.object({
   writer: z.string().nullable(),
   logTimeMs: z.number().nullable(),
   sinceMs: z.number().nullable(),
+  slowest: z.object({ name: z.string(), writer: z.string().nullable() }).nullable(),
 });
 
 const restoreSchema = z.object({

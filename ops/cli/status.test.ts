@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Status } from '#ops/admin/status.ts';
 import { statusLines } from './status.ts';
 
-const wait = { halted: null, waitsFor: null, writer: null, logTimeMs: null, sinceMs: null };
+const wait = { halted: null, waitsFor: null, writer: null, logTimeMs: null, sinceMs: null, slowest: null };
 const task = (name: string, partition: number, step: number) => ({
   task: `${name}-${partition}`,
   subTopology: name,

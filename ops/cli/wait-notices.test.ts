@@ -9,6 +9,7 @@ const idle = (task: string): TaskWait => ({
   writer: null,
   logTimeMs: null,
   sinceMs: null,
+  slowest: null,
 });
 const forRaw = (task: string, sinceMs = 0): TaskWait => ({
   ...idle(task),
@@ -41,13 +42,22 @@ describe('notices', () => {
   test('name the partition at which it began once, with all who wait and the next step', () => {
     const waits = [forTask('detect-0', 'evm-0', 3_000), forRaw('evm-0', 1_000), forRaw('evm-1', 2_000)];
     expect(texts(waits, 13_300)).toEqual([
-      'detect-0, evm-0, evm-1 have waited 12.3 s for raw.evm.v1/0: no tick shows that nothing earlier follows there. Is Kafka up? "baleen doctor" checks it',
+      'detect-0, evm-0, evm-1 have waited 12.3 s for raw.evm.v1/0: no tick shows that nothing earlier follows there. Is Kafka up? "baleen doctor" checks it; where that partition cannot be mended soon, "baleen exclude raw.evm.v1/0" goes on without it',
     ]);
   });
 
   test('name a halted task at once, with record, cause and who waits for it', () => {
     expect(texts([forTask('detect-0', 'evm-0'), halted('evm-0')], 1)).toEqual([
       'evm-0 is halted before raw.evm.v1/0/332: no such field; detect-0 waits for it. Correct the processor, or let its onError put the record aside, and start again; where neither can be, "baleen exclude evm-0" lets the others go on without it',
+    ]);
+  });
+
+  test('name the partition from which a task hears nothing, once that is no matter of moments', () => {
+    const silent = { ...idle('evm-0'), slowest: { name: 'raw.evm.v1/0', writer: null } };
+    const waits = [forTask('detect-0', 'evm-0', 1_000), silent];
+    expect(texts(waits, 30_900)).toEqual([]);
+    expect(texts(waits, 61_000)).toEqual([
+      expect.stringContaining('detect-0 has waited 1 min for raw.evm.v1/0: no tick'),
     ]);
   });
 

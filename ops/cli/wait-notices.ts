@@ -54,9 +54,9 @@ function textOf({ cause: { kind, name }, waits }: Group, nowMs: number): string 
   }
   if (forMs < (kind === 'partition' ? PARTITION_MS : BUSY_MS)) return null;
   const waited = `${names(waits)} ${verb} waited ${duration(forMs)} for ${name}`;
-  return kind === 'partition'
-    ? `${waited}: no tick shows that nothing earlier follows there. Is Kafka up? "baleen doctor" checks it`
-    : `${waited}, which is behind. "baleen status" shows its lag`;
+  return kind === 'busy'
+    ? `${waited}, which is behind. "baleen status" shows its lag`
+    : `${waited}: no tick shows that nothing earlier follows there. Is Kafka up? "baleen doctor" checks it; where that partition cannot be mended soon, "baleen exclude ${name}" goes on without it`;
 }
 
 /** Says what is new, says it again every minute, and says when it is over. To be called about once a second. */

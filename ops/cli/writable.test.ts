@@ -31,7 +31,7 @@ const no = (): never => {
   throw new Error('not here');
 };
 const noKafka: Kafka = { producer: no, fetcher: no, admin: no, join: no, close: no };
-const unused = { append: no, acknowledged: no, pendingBytes: 0, writable: no };
+const unused = { append: no, acknowledged: no, pendingBytes: 0, isHeldUp: no, writable: no };
 const physicalName = (topic: string) => `test.${topic}`;
 const soon = { ...systemClock, sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(1, signal) };
 

@@ -87,7 +87,8 @@ export function createAdmin(options: { cluster: Cluster; clock: Clock; client: K
       const existing = await cluster.topics();
       const missing = specs.filter(({ name }) => !existing.has(name));
       if (missing.length > 0) await create(missing);
-      await Promise.all(specs.map(({ name }) => untilReady(name)));
+      // Others may hold a partition that cannot be used for a while: that stops its readers and writers, not the start of all.
+      await Promise.all(missing.map(({ name }) => untilReady(name)));
       return missing.map(({ name }) => name);
     },
     topics: () => cluster.topics(),

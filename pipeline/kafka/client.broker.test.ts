@@ -204,6 +204,57 @@ describe.skipIf(brokers === undefined)('the Kafka client (set KAFKA_BROKERS)', {
     expect(seen.get(0)?.[0]).toMatchObject({ offset: 1 });
   });
 
+  test('a partition that takes nothing holds up no other where they are independent', async () => {
+    const name = await topic(1);
+    const missing = `${name}-later`;
+    const writer = kafka.producer({ isIndependent: true });
+    onTestFinished(() => writer.close(AbortSignal.abort()));
+    const placed: unknown[] = [];
+    const late = ['a', 'b'].map((value) =>
+      writer.send(missing, 0, entry(value)).then(({ offset }) => placed.push(`${value}${offset}`)),
+    );
+    await expect.poll(() => writer.isHeldUp(missing, 0)).toBe(true);
+    expect(await writer.send(name, 0, entry('x'))).toMatchObject({ offset: 0 });
+    expect(writer.isHeldUp(name, 0)).toBe(false);
+    let isAllThere = false;
+    late.push(writer.send(missing, 0, entry('c')).then(({ offset }) => placed.push(`c${offset}`)));
+    const all = writer.acknowledged().then(() => {
+      isAllThere = true;
+    });
+    expect(await writer.send(name, 0, entry('y'))).toMatchObject({ offset: 1 });
+    expect([isAllThere, placed]).toEqual([false, []]);
+    await kafka.admin().createTopics([{ name: missing, partitions: 1, replication: 1, settings: {} }]);
+    await Promise.all([...late, all]);
+    expect(placed).toEqual(['a0', 'b1', 'c2']);
+    expect([writer.isHeldUp(missing, 0), writer.pendingBytes]).toEqual([false, 0]);
+    const { fetcher, seen, until } = reader();
+    fetcher.add(missing, 0, 0);
+    await until(() => count(seen) === 3);
+    expect(seen.get(0)?.map(({ value }) => value?.toString())).toEqual(['a', 'b', 'c']);
+  });
+
+  test('closing rejects what waits for a partition that takes nothing, and what comes later', async () => {
+    const writer = kafka.producer({ isIndependent: true });
+    const waiting = writer.send(`driver-${run}-none`, 0, entry('a'));
+    await expect.poll(() => writer.isHeldUp(`driver-${run}-none`, 0)).toBe(true);
+    const closed = writer.close(AbortSignal.abort());
+    await expect(waiting).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
+    await closed;
+    const own = await openKafka({
+      brokers: (brokers ?? '').split(','),
+      clientId: 'k',
+      log: createLog({ level: 'error' }),
+      clock: systemClock,
+    });
+    await own.close();
+    await expect(own.producer().send(`driver-${run}-none`, 0, entry('a'))).rejects.toMatchObject({
+      code: 'KAFKA_UNAVAILABLE',
+    });
+    await expect(own.admin().offsets(`driver-${run}-none`)).rejects.toMatchObject({
+      code: 'KAFKA_UNAVAILABLE',
+    });
+  });
+
   test('topics, settings, group offsets and the number of brokers can be asked for', async () => {
     const name = await topic(2, { 'retention.ms': '12345' });
     const admin = kafka.admin();

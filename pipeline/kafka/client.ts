@@ -83,6 +83,13 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const outage = createOutage({ log, clock, brokers });
   const context: DriverContext = { cluster, clock, log, outage, metrics: options.metrics ?? null };
   const closers = new Set<() => Promise<void>>();
+  let isClosed = false;
+
+  /** What comes too late is closed at once: it must not wait for what nobody answers any more. */
+  const closeLater = (close: () => Promise<void>): void => {
+    closers.add(close);
+    if (isClosed) void close();
+  };
 
   /** Those come and go: one that was closed is let go of. */
   const kept = <T extends Fetcher | Admin>(part: T): T => {
@@ -90,23 +97,24 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
       closers.delete(close);
       return part.close();
     };
-    closers.add(close);
+    closeLater(close);
     return { ...part, close };
   };
   return {
     producer: (producerOptions) => {
       const producer = createProducer(context, producerOptions);
-      closers.add(() => producer.close(AbortSignal.abort()));
+      closeLater(() => producer.close(AbortSignal.abort()));
       return producer;
     },
     fetcher: (handler, fetcherOptions) => kept(createFetcher(context, handler, fetcherOptions)),
     admin: () => kept(createAdmin({ cluster, clock, client: kafkajsConfig(options, security, log) })),
     join: (groupOptions) => {
       const membership = joinGroup(context, groupOptions);
-      closers.add(membership.leave);
+      closeLater(membership.leave);
       return membership;
     },
     close: async () => {
+      isClosed = true;
       await Promise.all([...closers].map((close) => close()));
       closers.clear();
       cluster.close();

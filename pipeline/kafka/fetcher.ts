@@ -112,7 +112,7 @@ export function createFetcher(
         else {
           reading.failures++;
           const where = keyOf(reading.topic, reading.partition);
-          outage.failed(new Error(`${where}: no leader is known`), { isPartition: true });
+          outage.partitionFailed('read from', where, 'no leader is known');
         }
       }
     }
@@ -181,11 +181,12 @@ export function createFetcher(
       if (reading === undefined || !isCurrent(reading) || reading.node === null) continue;
       if (answer.error === OFFSET_OUT_OF_RANGE) void doubt(reading);
       else if (isPassing(answer.error)) {
-        outage.failed(new Error(`${key}: ${brokerErrorText(answer.error)}`), { isPartition: true });
+        outage.partitionFailed('read from', key, brokerErrorText(answer.error));
         unsettle(reading);
       } else if (answer.error !== 0) report(reading, refused(reading, brokerErrorText(answer.error)));
       else {
         reading.failures = 0;
+        outage.partitionRecovered('read from', key);
         const from = reading.offset;
         try {
           reading.offset = offsetAfter(answer.bytes, from);

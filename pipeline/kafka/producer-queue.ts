@@ -37,11 +37,15 @@ interface PartitionQueue {
   maxBatchBytes: number;
   /** Of the batch before: room that the next may need. */
   usualBytes: number;
+  isHeld: boolean;
 }
+
+type Place = Pick<PartitionQueue, 'topic' | 'partition'>;
 
 export interface ProducerQueue {
   /** Bytes by which the queue grew. */
   add(topic: string, partition: number, entry: Entry, waiter: Waiter): number;
+  /** Nothing can be taken. */
   readonly isEmpty: boolean;
   /** Order of the oldest entry held; Infinity when empty. */
   oldest(): number;
@@ -49,6 +53,10 @@ export interface ProducerQueue {
   take(maxBytes: number): readonly Batch[];
   /** Puts entries back at the front, to go in batches of half the size. */
   putBack(batch: Batch): void;
+  /** Of this partition nothing is taken until it is freed; what it holds is still the oldest of it. */
+  hold(place: Place): void;
+  free(place: Place): void;
+  isHeld(topic: string, partition: number): boolean;
   /** The bytes of a batch are needed no more, by nobody: later ones are written in their place. */
   reuse(batch: Batch): void;
   /** Takes everything out; those who wait for it. */
@@ -68,6 +76,7 @@ export function createProducerQueue(options: {
   const topics = new Map<string, PartitionQueue[]>();
   /** Queues with entries, in the order of their turn. */
   const ready = new Set<PartitionQueue>();
+  const held = new Set<PartitionQueue>();
   const freeRooms: Buffer[] = [];
   let order = 0;
 
@@ -78,7 +87,8 @@ export function createProducerQueue(options: {
       topics.set(topic, partitions);
     }
     const { maxBatchBytes } = options;
-    partitions[partition] ??= { topic, partition, batches: [], maxBatchBytes, usualBytes: LEAST_ROOM_BYTES };
+    const usualBytes = LEAST_ROOM_BYTES;
+    partitions[partition] ??= { topic, partition, batches: [], maxBatchBytes, usualBytes, isHeld: false };
     return partitions[partition];
   };
 
@@ -102,6 +112,11 @@ export function createProducerQueue(options: {
     return builder.length - before;
   };
 
+  /** Lets it have its turn after those that wait. */
+  const enqueue = (queue: PartitionQueue): void => {
+    if (!queue.isHeld && queue.batches.length > 0) ready.add(queue);
+  };
+
   const release = (room: ArrayBufferLike): void => {
     if (freeRooms.length < MAX_FREE_ROOMS && room.byteLength <= MAX_FREE_ROOM_BYTES)
       freeRooms.push(Buffer.from(room));
@@ -112,7 +127,7 @@ export function createProducerQueue(options: {
       const queue = queueOf(topic, partition);
       const bytes = put(queue, queue.batches, entry, { order, waiter });
       order += 1;
-      if (queue.batches.length === 1) ready.add(queue);
+      if (queue.batches.length === 1) enqueue(queue);
       return bytes;
     },
     get isEmpty() {
@@ -120,7 +135,7 @@ export function createProducerQueue(options: {
     },
     oldest: () => {
       let least = Number.POSITIVE_INFINITY;
-      for (const { batches } of ready) least = Math.min(least, batches[0]?.order ?? least);
+      for (const { batches } of [...ready, ...held]) least = Math.min(least, batches[0]?.order ?? least);
       return least;
     },
     take: (maxBytes) => {
@@ -136,7 +151,7 @@ export function createProducerQueue(options: {
         batches.shift();
         queue.usualBytes = bytes;
         ready.delete(queue);
-        if (batches.length > 0) ready.add(queue);
+        enqueue(queue);
         const batch = first.builder.finish(options.compression);
         // What was compressed is a copy: its room is free at once.
         if (options.compression !== 'none') release(first.builder.room.buffer);
@@ -151,15 +166,29 @@ export function createProducerQueue(options: {
       for (const [index, entry] of decodeBatches(batch, 0).entries())
         put(queue, smaller, entry, { order, waiter: waiters[index] ?? null });
       queue.batches = [...smaller, ...queue.batches];
-      ready.add(queue);
+      enqueue(queue);
     },
+    hold: ({ topic, partition }) => {
+      const queue = queueOf(topic, partition);
+      queue.isHeld = true;
+      held.add(queue);
+      ready.delete(queue);
+    },
+    free: ({ topic, partition }) => {
+      const queue = queueOf(topic, partition);
+      queue.isHeld = false;
+      held.delete(queue);
+      enqueue(queue);
+    },
+    isHeld: (topic, partition) => topics.get(topic)?.[partition]?.isHeld === true,
     reuse: ({ batch }) => {
       // What was compressed lies in memory that it may share with others.
       if (options.compression === 'none') release(batch.buffer);
     },
     clear: () => {
-      const waiters = [...ready].flatMap(({ batches }) => batches.flatMap((batch) => batch.waiters));
-      for (const queue of ready) queue.batches = [];
+      const all = [...ready, ...held];
+      const waiters = all.flatMap(({ batches }) => batches.flatMap((batch) => batch.waiters));
+      for (const queue of all) queue.batches = [];
       ready.clear();
       return waiters;
     },

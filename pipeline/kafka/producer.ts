@@ -1,21 +1,25 @@
 /**
  * Writes entries: one round outstanding, the next only when every partition of it is acknowledged. What has no
  * answer, or an error that passes, is sent again with the same bytes (reference: engine rules, section 7).
+ *
+ * Where partitions are independent, one that takes nothing is put aside: what goes there is tried again by itself, and the
+ * others go on.
  */
 import type { Clock } from '../clock.ts';
 import { PipelineError } from '../errors.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { brokerErrorText, isPassing, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE } from './broker-errors.ts';
 import type { Cluster } from './cluster.ts';
-import { createNodeLinks } from './node-links.ts';
 import { type Outage, retryDelayMs } from './outage.ts';
-import { PRODUCE, type ProduceAnswer, produceAnswer, produceBody } from './produce.ts';
+import type { ProduceAnswer } from './produce.ts';
+import { createSender } from './produce-send.ts';
 import { type Batch, createProducerQueue, type Waiter } from './producer-queue.ts';
 import type { Entry, Placement, Producer, ProducerOptions } from './types.ts';
 
 const DEFAULT_MAX_REQUEST_BYTES = 1_000_000;
 const DEFAULT_MAX_PENDING_BYTES = 16_000_000;
+/** Times that a round is sent whole: a leader that moves comes back within them more often than not. */
+const TRIES_TOGETHER = 4;
 
 /** What producers and fetchers share. */
 export interface DriverContext {
@@ -32,26 +36,25 @@ interface OrderWaiter {
   readonly done: PromiseWithResolvers<void>;
 }
 
-const placeOf = ({ topic, partition }: { topic: string; partition: number }): string =>
-  `${topic}/${partition}`;
-
 const closedError = (): PipelineError =>
   new PipelineError('KAFKA_UNAVAILABLE', 'the producer was closed before Kafka had acknowledged everything');
 
 /** Opens no connection before the first entry. */
 export function createProducer(context: DriverContext, options: ProducerOptions = {}): Producer {
   const { cluster, clock, outage, metrics } = context;
+  const { isIndependent = false } = options;
   const maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
   const maxPendingBytes = options.maxPendingBytes ?? DEFAULT_MAX_PENDING_BYTES;
   const compression = options.compression ?? 'none';
   const closing = new AbortController();
-  const links = createNodeLinks(cluster, closing.signal);
   const queue = createProducerQueue({ maxBatchBytes: maxRequestBytes, compression });
   let appended = 0;
   let pendingBytes = 0;
   let isRunning = false;
   /** Parts of the round that are not acknowledged. */
   let round: readonly Batch[] = [];
+  /** Parts that are tried again by themselves; at most one of a partition. */
+  const aside = new Set<Batch>();
   let failure: PipelineError | null = null;
   let orderWaiters: OrderWaiter[] = [];
   let roomWaiters: PromiseWithResolvers<void>[] = [];
@@ -60,6 +63,10 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
     if (failure !== null) throw failure;
     pendingBytes += queue.add(topic, partition, entry, waiter);
     appended++;
+    start();
+  };
+
+  const start = (): void => {
     if (isRunning) return;
     isRunning = true;
     // What is appended in the same turn goes together.
@@ -73,87 +80,58 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
       waiter?.resolve({ offset: answer.baseOffset + index, appendTimeMs: answer.appendTimeMs });
   };
 
-  /** False: send it again. Throws KAFKA_REFUSED for an error that does not pass. */
-  const settle = (part: Batch, answer: ProduceAnswer | undefined): boolean => {
-    if (answer?.error === 0) {
-      acknowledge(part, answer);
-      return true;
-    }
-    const place = placeOf(part);
-    if (answer === undefined) {
-      outage.failed(new Error(`${place}: no answer for this partition`), { isPartition: true });
-      return false;
-    }
-    const { error } = answer;
-    if (isPassing(error)) {
-      outage.failed(new Error(`${place}: ${brokerErrorText(error)}`), { isPartition: true });
-      return false;
-    }
-    if ((error === MESSAGE_TOO_LARGE || error === RECORD_LIST_TOO_LARGE) && part.count > 1) {
-      // Each may still fit by itself: topics can allow less than a request holds.
-      queue.putBack(part);
-      return true;
-    }
-    throw new PipelineError(
-      'KAFKA_REFUSED',
-      `${place}: Kafka refused ${part.count} records of ${part.bytes} bytes: ${brokerErrorText(error)}; ` +
-        'compare the topic settings and the rights of this client',
-      { facts: { topic: part.topic, partition: part.partition, code: error, bytes: part.bytes } },
-    );
+  const senderOptions = {
+    ...{ context, signal: closing.signal, onAcknowledged: acknowledge },
+    // Each may still fit by itself: topics can allow less than a request holds.
+    onTooLarge: queue.putBack,
   };
-
-  /** Sends the parts that one node leads; returns those to send again. */
-  const sendTo = async (node: number, parts: readonly Batch[]): Promise<readonly Batch[]> => {
-    let answers: ReadonlyMap<string, ProduceAnswer>;
-    try {
-      const link = links.open(node) ?? (await links.get(node));
-      const answer = produceAnswer(await link.request(PRODUCE, produceBody(parts)));
-      link.throttle(answer.throttleMs);
-      answers = new Map(answer.answers.map((one) => [placeOf(one), one]));
-    } catch (error) {
-      links.drop(node);
-      if (!closing.signal.aborted) outage.failed(error);
-      return parts;
-    }
-    return parts.filter((part) => !settle(part, answers.get(placeOf(part))));
-  };
-
-  const attempt = async (parts: readonly Batch[]): Promise<readonly Batch[]> => {
-    const byNode = Map.groupBy(parts, ({ topic, partition }) => cluster.leader(topic, partition));
-    const homeless = byNode.get(null) ?? [];
-    const [lost] = homeless;
-    if (lost !== undefined) {
-      outage.failed(new Error(`${placeOf(lost)}: no leader is known`), { isPartition: true });
-    }
-    const sent = [...byNode].filter((group): group is [number, Batch[]] => group[0] !== null);
-    const left = await Promise.all(sent.map(([node, members]) => sendTo(node, members)));
-    return [...homeless, ...left.flat()];
-  };
-
-  const refresh = async (parts: readonly Batch[]): Promise<void> => {
-    try {
-      await cluster.refresh(new Set(parts.map(({ topic }) => topic)));
-    } catch (error) {
-      if (!closing.signal.aborted) outage.failed(error);
-    }
-  };
+  const sender = createSender(senderOptions);
+  /** On connections of its own: a broker lets a request wait behind one that waits for followers. */
+  const asideSender = createSender(senderOptions);
 
   const deliver = async (): Promise<void> => {
-    if (round.some(({ topic, partition }) => cluster.leader(topic, partition) === null)) await refresh(round);
+    if (round.some(({ topic, partition }) => cluster.leader(topic, partition) === null))
+      await sender.refresh(round);
     for (let tries = 0; round.length > 0; tries++) {
       if (closing.signal.aborted) throw closedError();
       const sent = round;
-      round = await attempt(sent);
+      round = await sender.send(sent);
       if (round.length === 0) {
         // Sent once and answered: no connection, however slow, has anything of it left to send.
         if (tries === 0) for (const part of sent) queue.reuse(part);
         break;
       }
       metrics?.add('produce_retries_total', {}, round.length);
+      if (isIndependent && tries + 1 >= TRIES_TOGETHER) {
+        for (const part of round) void deliverAside(part, tries);
+        round = [];
+        return;
+      }
       await clock.sleep(retryDelayMs(tries), closing.signal);
-      if (!closing.signal.aborted) await refresh(round);
+      if (!closing.signal.aborted) await sender.refresh(round);
     }
     if (failure === null) outage.recovered();
+  };
+
+  /** Sends one part until it is acknowledged; what follows it in its partition waits meanwhile, and nothing else. */
+  const deliverAside = async (part: Batch, triesBefore: number): Promise<void> => {
+    queue.hold(part);
+    aside.add(part);
+    try {
+      for (let tries = triesBefore; ; tries++) {
+        await clock.sleep(retryDelayMs(tries), closing.signal);
+        if (!closing.signal.aborted) await asideSender.refresh([part]);
+        if (closing.signal.aborted || failure !== null) return;
+        if ((await asideSender.send([part])).length === 0) break;
+        metrics?.add('produce_retries_total', {}, 1);
+      }
+      aside.delete(part);
+      queue.free(part);
+      release();
+      start();
+    } catch (error) {
+      failWith(error);
+    }
   };
 
   const release = (): void => {
@@ -163,7 +141,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
       for (const waiter of waiters) waiter.resolve();
     }
     if (orderWaiters.length === 0) return;
-    const oldest = queue.oldest();
+    const oldest = Math.min(queue.oldest(), ...[...aside].map(({ order }) => order));
     const isDone = ({ below }: OrderWaiter): boolean => below <= oldest;
     const done = orderWaiters.filter(isDone);
     orderWaiters = orderWaiters.filter((waiter) => !isDone(waiter));
@@ -173,17 +151,27 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
   const fail = (error: PipelineError): void => {
     if (failure !== null) return;
     failure = error;
-    const waiters = [...round.flatMap((part) => part.waiters), ...queue.clear()];
+    const waiters = [...[...round, ...aside].flatMap((part) => part.waiters), ...queue.clear()];
     // Nobody may be waiting for a promise that was made: an unheard rejection is not an error of its own.
     for (const waiter of waiters) waiter?.promise.catch(() => {});
     for (const waiter of waiters) waiter?.reject(error);
     for (const { done } of orderWaiters) done.reject(error);
     for (const waiter of roomWaiters) waiter.reject(error);
     round = [];
+    aside.clear();
     orderWaiters = [];
     roomWaiters = [];
     pendingBytes = 0;
   };
+
+  const failWith = (error: unknown): void =>
+    fail(
+      error instanceof PipelineError
+        ? error
+        : new PipelineError('INVARIANT_BROKEN', 'the producer failed unexpectedly; report this', {
+            cause: error,
+          }),
+    );
 
   async function run(): Promise<void> {
     try {
@@ -193,13 +181,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
         release();
       }
     } catch (error) {
-      fail(
-        error instanceof PipelineError
-          ? error
-          : new PipelineError('INVARIANT_BROKEN', 'the producer failed unexpectedly; report this', {
-              cause: error,
-            }),
-      );
+      failWith(error);
     } finally {
       isRunning = false;
     }
@@ -207,7 +189,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
 
   const acknowledged = (): Promise<void> => {
     if (failure !== null) return Promise.reject(failure);
-    if (!isRunning) return Promise.resolve();
+    if (!isRunning && aside.size === 0) return Promise.resolve();
     const waiter = { below: appended, done: Promise.withResolvers<void>() };
     orderWaiters.push(waiter);
     return waiter.done.promise;
@@ -224,6 +206,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
     get pendingBytes() {
       return pendingBytes;
     },
+    isHeldUp: queue.isHeld,
     writable: () => {
       if (failure !== null) return Promise.reject(failure);
       if (pendingBytes < maxPendingBytes) return Promise.resolve();

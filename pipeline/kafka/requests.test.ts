@@ -206,6 +206,40 @@ describe('the queue of a producer', () => {
     expect(rounds.length).toBeGreaterThan(2);
   });
 
+  test('takes nothing of a partition that is held, and all of it in order once it is free', () => {
+    const queue = filled(
+      [0, 1, 0, 1].map((partition) => [partition, 100] as const),
+      150,
+    );
+    const [first] = queue.take(120);
+    expect(first).toMatchObject({ partition: 0, order: 0 });
+    const place = { topic: 't', partition: 0 };
+    queue.hold(place);
+    expect([queue.isHeld('t', 0), queue.isHeld('t', 1), queue.isHeld('other', 0)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    const rounds = [...shape(queue.take(10_000)), ...shape(queue.take(10_000))];
+    expect(rounds).toEqual([
+      [1, [1]],
+      [1, [3]],
+    ]);
+    expect(queue.isEmpty).toBe(true);
+    expect(queue.oldest()).toBe(2);
+    // Too large for the topic after all, while it is held.
+    if (first !== undefined) queue.putBack(first);
+    expect([queue.isEmpty, queue.oldest()]).toEqual([true, 0]);
+    queue.free(place);
+    expect([...shape(queue.take(120)), ...shape(queue.take(120))]).toEqual([
+      [0, [0]],
+      [0, [2]],
+    ]);
+    queue.hold(place);
+    queue.add('t', 0, { timestampMs: 0, key: null, value: null, headers: [] }, Promise.withResolvers());
+    expect(queue.clear()).toHaveLength(1);
+  });
+
   test('writes into the room of a batch that is needed no more, and of no other', () => {
     const queue = filled([[0, 100]]);
     const [first] = queue.take(10_000);

@@ -38,6 +38,8 @@ export interface Producer {
   send(topic: string, partition: number, entry: Entry): Promise<Placement>;
   /** Bytes queued or in flight. */
   readonly pendingBytes: number;
+  /** The partition takes nothing at present, and the others go on without it: what is appended there only waits. */
+  isHeldUp(topic: string, partition: number): boolean;
   /** Resolves when `pendingBytes` is below the limit. */
   writable(): Promise<void>;
   /** Waits for what is queued (bounded by the signal), then closes the links. */
@@ -67,6 +69,11 @@ export interface ProducerOptions {
   readonly maxPendingBytes?: number;
   /** Compression of batches. Default none. */
   readonly compression?: 'none' | 'zstd';
+  /**
+   * One partition that takes nothing does not hold up the others. Only where no record means anything for the order of
+   * another partition's. Default false.
+   */
+  readonly isIndependent?: boolean;
 }
 
 export interface FetcherOptions {
@@ -90,7 +97,7 @@ export interface OffsetRange {
 }
 
 export interface Admin {
-  /** Creates what is missing and waits until every partition answers. Returns the names created. */
+  /** Creates what is missing and waits until every partition of it answers. Returns the names created. */
   createTopics(specs: readonly TopicSpec[]): Promise<readonly string[]>;
   /** Existing topics with their partition counts. */
   topics(): Promise<ReadonlyMap<string, number>>;

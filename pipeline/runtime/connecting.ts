@@ -37,12 +37,14 @@ export interface Connecting {
 
 export function startConnecting(options: ConnectingOptions): Connecting {
   const { kafka, clock, log } = options;
-  // One producer for all: what one connector is waiting for does not hold up the order of another's partitions.
-  const producer = kafka.producer({ compression: 'zstd' });
   const stopping = new AbortController();
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   const connectors = new Map<string, Connector>();
+  const producers: Producer[] = [];
   for (const { definition, config } of options.rooms) {
+    // One each: what waits for a partition that takes nothing fills the room of the connector that writes there, and no other's.
+    const producer = kafka.producer({ compression: 'zstd', isIndependent: true });
+    producers.push(producer);
     connectors.set(definition.name, definition.create(config, createContext(definition, producer, options)));
   }
   const finite = new Map(options.rooms.map(({ definition }) => [definition.name, definition.isFinite]));
@@ -87,7 +89,7 @@ export function startConnecting(options: ConnectingOptions): Connecting {
       stopping.abort();
       await first;
       await running;
-      await producer.close();
+      await Promise.all(producers.map((producer) => producer.close()));
     },
   };
 }

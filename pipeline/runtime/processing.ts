@@ -96,7 +96,8 @@ export async function startProcessing(options: ProcessingOptions): Promise<Proce
   const { notes = null } = options;
   const poison = watchPoison({ ...options, notes, searchMs: limits.searchMs });
   const producer = kafka.producer();
-  const tickProducer = kafka.producer();
+  // The proof that one partition gives does not depend on another's.
+  const tickProducer = kafka.producer({ isIndependent: true });
   const hopMode = options.hop ?? 'on';
   const hop = createHop(hopMode);
   // Both change while processing goes on; everything below looks at them as they are.

@@ -80,6 +80,8 @@ export interface Task {
   work(limit: number): number;
   /** What it waits for; null: nothing waits in it, or it is halted. A timer waits only once the wall clock has reached it. */
   blocked(): Blocked | null;
+  /** Whom it must hear of before it can promise more; null: what it has is enough, or it is halted or at its end. */
+  readonly slowest: Channel | null;
   /** Passes progress on to readers in this process, at no cost in Kafka. False: there was none, or nobody was told. */
   promise(): boolean;
   /** There is progress that `emitTick` would pass on. */
@@ -327,6 +329,11 @@ export function createTask(options: TaskOptions): Task {
       if (timerMs > clock.nowMs() || (blocked !== null && blocked.logTimeMs < timerMs)) return blocked;
       // A frontier at the timer's own time is enough to fire it.
       return { logTimeMs: timerMs - 1, channel: merge.least().channel };
+    },
+    get slowest() {
+      if (halted !== null || ended !== null) return null;
+      const { channel, timeMs } = merge.least();
+      return channel.queue.first === undefined && timeMs < state.timers.nextLogMs ? channel : null;
     },
     promise: () => boundMs() > promisedMs && promise(boundMs()),
     emitTick: (repeat) => {

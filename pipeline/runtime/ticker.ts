@@ -30,9 +30,9 @@ interface PartitionTime {
 }
 
 export function createTicker(options: {
-  producer: Producer;
-  clock: Clock;
-  metrics: Metrics;
+  producer: Pick<Producer, 'append' | 'isHeldUp'>;
+  clock: Pick<Clock, 'nowMs'>;
+  metrics: Pick<Metrics, 'add'>;
   /** A partition is left alone for this long after its last record or tick. */
   intervalMs: number;
 }): Ticker {
@@ -56,6 +56,8 @@ export function createTicker(options: {
       if (nowMs <= logTimeMs) return;
       for (const time of times.values()) {
         if (time.maximumMs > logTimeMs || nowMs - time.activeAtMs < intervalMs) continue;
+        // More would only fill the memory.
+        if (producer.isHeldUp(time.topic, time.partition)) continue;
         time.activeAtMs = nowMs;
         producer.append(time.topic, time.partition, {
           timestampMs: nowMs,

@@ -39,6 +39,7 @@ function open(run: TaskRun, isHeardElsewhere = true) {
       acknowledged: async () => {},
       send: async () => ({ offset: 0, appendTimeMs: 0 }),
       pendingBytes: 0,
+      isHeldUp: () => false,
       writable: async () => {},
       close: async () => {},
     },

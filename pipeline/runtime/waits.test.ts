@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createChannel } from '#pipeline/merge/channel.ts';
+import { type Channel, createChannel } from '#pipeline/merge/channel.ts';
 import type { Blocked } from '#pipeline/merge/merge.ts';
 import { FoldFailure } from './fold.ts';
 import type { Task } from './task.ts';
@@ -12,8 +12,13 @@ interface Looked {
   boundMs: number;
   halted: FoldFailure | null;
   waitsFor: Blocked | null;
+  slowest: Channel | null;
 }
-const looked = (writer: string): Looked => ({ writer, step: 1, boundMs: 7, halted: null, waitsFor: null });
+const looked = (writer: string): Looked => ({
+  ...{ writer, step: 1, boundMs: 7, halted: null },
+  waitsFor: null,
+  slowest: null,
+});
 /** Only these members are used. */
 const asTask = (one: Looked): Task =>
   ({
@@ -28,6 +33,9 @@ const asTask = (one: Looked): Task =>
     },
     get boundMs() {
       return one.boundMs;
+    },
+    get slowest() {
+      return one.slowest;
     },
     blocked: () => one.waitsFor,
   }) as unknown as Task;
@@ -62,9 +70,10 @@ describe('waits', () => {
     const task = looked('detect-0');
     const { waits, pass } = watched(task, looked('detect-1'));
     const idle = { halted: null, waitsFor: null, writer: null, logTimeMs: null, sinceMs: null };
+    task.slowest = onPartition.channel;
     expect(waits.list()).toEqual([
-      { task: 'detect-0', ...idle },
-      { task: 'detect-1', ...idle },
+      { task: 'detect-0', ...idle, slowest: { name: 'raw/0', writer: null } },
+      { task: 'detect-1', ...idle, slowest: null },
     ]);
     pass(1_000);
     task.waitsFor = onWriter;
@@ -76,6 +85,7 @@ describe('waits', () => {
       writer: 'evm-1',
       logTimeMs: 42,
       sinceMs: 1_500,
+      slowest: null,
     });
     // Whom it waits for may change: it has made no step meanwhile.
     task.waitsFor = onPartition;
@@ -110,6 +120,7 @@ describe('waits', () => {
         writer: null,
         logTimeMs: 7,
         sinceMs: 500,
+        slowest: null,
       },
     ]);
     waits.stop();
@@ -125,6 +136,7 @@ describe('the cause of a wait', () => {
     writer: null,
     logTimeMs: 1,
     sinceMs: 1,
+    slowest: null,
     ...on,
   });
   const forWriter = (writer: string) => ({ waitsFor: `chain/0/${writer}`, writer });
@@ -156,6 +168,15 @@ describe('the cause of a wait', () => {
       { kind: 'halted', name: 'a' },
     ],
     ['a task that has much to do', [wait('a', forWriter('b')), wait('b')], { kind: 'busy', name: 'b' }],
+    [
+      'a raw partition of which a task hears nothing, while nothing waits in it',
+      [
+        wait('a', forWriter('b')),
+        wait('b', { slowest: { name: 'chain/0/c', writer: 'c' } }),
+        wait('c', { slowest: { name: 'raw/1', writer: null } }),
+      ],
+      { kind: 'silent', name: 'raw/1', path: ['a', 'b', 'c'] },
+    ],
     ['a task of another process', [wait('a', forWriter('z'))], { kind: 'busy', name: 'z' }],
     [
       'tasks that moved while the list was made',

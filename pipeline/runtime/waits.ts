@@ -20,6 +20,8 @@ export interface TaskWait {
   readonly logTimeMs: number | null;
   /** Wall clock since when, half a second exact; null: nothing waits. */
   readonly sinceMs: number | null;
+  /** Where nothing waits: whom it must hear of before it can promise more to those who wait for it. Null: nobody. */
+  readonly slowest: { readonly name: string; readonly writer: string | null } | null;
 }
 
 export interface Waits {
@@ -41,7 +43,8 @@ export function watchWaits(options: {
     const blocked = halted === null ? task.blocked() : null;
     if (halted === null && blocked === null) {
       known.delete(task);
-      return { task: writer, halted: null, waitsFor: null, writer: null, logTimeMs: null, sinceMs: null };
+      const none = { halted: null, waitsFor: null, writer: null, logTimeMs: null, sinceMs: null };
+      return { task: writer, ...none, slowest: task.slowest === null ? null : nameOf(task.slowest) };
     }
     let wait = known.get(task);
     if (wait?.step !== task.step) {
@@ -51,11 +54,12 @@ export function watchWaits(options: {
     const { sinceMs } = wait;
     if (blocked === null) {
       const stays = halted === null ? null : { place: halted.place, cause: messageOf(halted.cause) };
-      return { task: writer, halted: stays, waitsFor: null, writer: null, logTimeMs: task.boundMs, sinceMs };
+      const on = { waitsFor: null, writer: null, logTimeMs: task.boundMs };
+      return { task: writer, halted: stays, ...on, sinceMs, slowest: null };
     }
-    const { channel, logTimeMs } = blocked;
-    const on = { waitsFor: partitionName(channel), writer: channel.writer === '' ? null : channel.writer };
-    return { task: writer, halted: null, ...on, logTimeMs, sinceMs };
+    const { name: waitsFor, writer: awaited } = nameOf(blocked.channel);
+    const on = { waitsFor, writer: awaited, logTimeMs: blocked.logTimeMs };
+    return { task: writer, halted: null, ...on, sinceMs, slowest: null };
   };
 
   const stop = clock.every(LOOK_EVERY_MS, () => {
@@ -64,15 +68,18 @@ export function watchWaits(options: {
   return { list: () => tasks.map(look), stop };
 }
 
-const partitionName = ({ topic, partition, writer }: Channel): string =>
-  writer === '' ? `${topic}/${partition}` : `${topic}/${partition}/${writer}`;
+const nameOf = ({ topic, partition, writer }: Channel): { name: string; writer: string | null } =>
+  writer === ''
+    ? { name: `${topic}/${partition}`, writer: null }
+    : { name: `${topic}/${partition}/${writer}`, writer };
 
 /** Where the wait of a task ends: the raw partition, the halted task or the busy task that must move first. */
 export interface WaitCause {
   /** The tasks passed on the way, the waiting one first; the last is the one that is halted, busy or reads the partition. */
   readonly path: readonly string[];
-  readonly kind: 'halted' | 'partition' | 'busy';
-  /** The partition for `partition`, else the last task of the path. */
+  /** `silent`: a partition from which a task hears nothing, in which itself nothing waits; for a moment that is usual. */
+  readonly kind: 'halted' | 'partition' | 'silent' | 'busy';
+  /** The partition for `partition` and `silent`, else the last task of the path. */
   readonly name: string;
 }
 
@@ -80,15 +87,18 @@ export interface WaitCause {
 export function causeOf(task: string, waits: readonly TaskWait[]): WaitCause | null {
   const byTask = new Map(waits.map((wait) => [wait.task, wait]));
   const path: string[] = [];
+  let isSilent = false;
   for (let name = task; ; ) {
     // The graph has no cycle; a task that is met again took a step while the list was made.
     const isMet = path.includes(name);
     path.push(name);
     const wait = byTask.get(name);
     if (wait?.halted != null) return { path, kind: 'halted', name };
-    if (wait == null || wait.waitsFor === null || isMet)
-      return path.length === 1 ? null : { path, kind: 'busy', name };
-    if (wait.writer === null) return { path, kind: 'partition', name: wait.waitsFor };
-    name = wait.writer;
+    if (path.length === 1 && wait?.waitsFor == null) return null;
+    isSilent ||= wait?.waitsFor === null;
+    const on = wait?.waitsFor == null ? wait?.slowest : { name: wait.waitsFor, writer: wait.writer };
+    if (on == null || isMet) return { path, kind: 'busy', name };
+    if (on.writer === null) return { path, kind: isSilent ? 'silent' : 'partition', name: on.name };
+    name = on.writer;
   }
 }

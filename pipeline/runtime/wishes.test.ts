@@ -17,18 +17,21 @@ const recordOf = (value: unknown): KafkaRecord => ({
 });
 
 describe('wishes of other processes', () => {
-  test('are written at intervals, and read as what they are', async () => {
+  test('are written at intervals while the topic takes them, and read as what they are', async () => {
     const written: Entry[] = [];
     const metrics = createMetrics();
     const time = { nowMs: 1_000 };
     const wishes = createWishes({
-      producer: { append: (_topic, _partition, entry) => void written.push(entry) },
+      producer: {
+        isHeldUp: () => time.nowMs === 1_050,
+        append: (_topic, _partition, entry) => void written.push(entry),
+      },
       topic: 'control',
       clock: { nowMs: () => time.nowMs },
       metrics,
       intervalMs: 20,
     });
-    for (const nowMs of [1_000, 1_019, 1_020]) {
+    for (const nowMs of [1_000, 1_019, 1_020, 1_050]) {
       time.nowMs = nowMs;
       wishes.want(nowMs - 5);
     }

@@ -14,7 +14,7 @@ export interface Wishes {
 }
 
 export function createWishes(options: {
-  producer: Pick<Producer, 'append'>;
+  producer: Pick<Producer, 'append' | 'isHeldUp'>;
   /** Physical name of the control topic that they go to. */
   topic: string;
   clock: Pick<Clock, 'nowMs'>;
@@ -27,7 +27,7 @@ export function createWishes(options: {
   return {
     want: (logTimeMs) => {
       const nowMs = clock.nowMs();
-      if (nowMs - lastMs < intervalMs) return;
+      if (nowMs - lastMs < intervalMs || producer.isHeldUp(topic, 0)) return;
       lastMs = nowMs;
       const value = Buffer.from(JSON.stringify({ wantMs: logTimeMs }));
       producer.append(topic, 0, { timestampMs: nowMs, key: null, value, headers: [] });

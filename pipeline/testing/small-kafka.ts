@@ -64,6 +64,7 @@ export function createSmallKafka(): SmallKafka {
         return { offset: partitionOf(topic, partition).records.length - 1, appendTimeMs: -1 };
       },
       pendingBytes: 0,
+      isHeldUp: () => false,
       writable: async () => {},
       close: async () => {},
     }),

@@ -1,15 +1,8 @@
 /** A log as Kafka keeps one, and a client whose requests get lost, are answered late, in part or not at all. */
 import { PipelineError } from '#pipeline/errors.ts';
-import type {
-  Admin,
-  Entry,
-  Fetcher,
-  FetchHandler,
-  Kafka,
-  KafkaRecord,
-  Producer,
-} from '#pipeline/kafka/types.ts';
-import { type Owner, type Scheduler, WORLD } from './scheduler.ts';
+import type { Admin, Entry, Fetcher, FetchHandler, Kafka, KafkaRecord } from '#pipeline/kafka/types.ts';
+import { createSimulatedProducer } from './producer.ts';
+import type { Owner, Scheduler } from './scheduler.ts';
 
 export interface Partition {
   readonly isAppendTime: boolean;
@@ -37,9 +30,6 @@ export interface Faults {
 }
 
 export const CALM: Readonly<Faults> = { refused: 0, unanswered: 0, ghosts: 0, delayMs: 0 };
-
-/** A client that asks in vain does not ask all the time. */
-const STUCK_PAUSE_MS = 5;
 
 export class SimulatedLog {
   readonly topics = new Map<string, readonly Partition[]>();
@@ -95,7 +85,8 @@ export class SimulatedLog {
   ): Kafka {
     const { onStored = () => {}, speed = 1 } = options;
     return {
-      producer: () => createProducer(this, owner, onStored),
+      producer: ({ isIndependent = false } = {}) =>
+        createSimulatedProducer(this, owner, { onStored, isIndependent }),
       fetcher: (handler) => createFetcher(this, owner, speed, handler),
       admin: () => createAdmin(this, owner),
       join: () => {
@@ -104,115 +95,6 @@ export class SimulatedLog {
       close: async () => {},
     };
   }
-}
-
-interface Queued {
-  readonly topic: string;
-  readonly partition: number;
-  readonly entry: Entry;
-  readonly acknowledged: ((offset: number) => void) | null;
-}
-
-/** As the real one: one request outstanding, an answer for every partition, what has none is sent again. */
-function createProducer(
-  log: SimulatedLog,
-  owner: Owner,
-  onStored: (topic: string, isInPart: boolean) => void,
-): Producer {
-  const { scheduler } = log;
-  const { random } = scheduler;
-  let queue: Queued[] = [];
-  let inFlight: readonly Queued[] = [];
-  let isScheduled = false;
-  let waiters: { readonly left: () => boolean; readonly resolve: () => void }[] = [];
-  let [appended, done] = [0, 0];
-
-  const check = (): void => {
-    const ready = waiters.filter(({ left }) => !left());
-    waiters = waiters.filter(({ left }) => left());
-    for (const { resolve } of ready) resolve();
-  };
-  const whenNot = (left: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
-      if (!left()) resolve();
-      else waiters.push({ left, resolve });
-    });
-  const send = (): void => {
-    isScheduled = false;
-    if (inFlight.length > 0 || queue.length === 0) return;
-    inFlight = queue.slice(0, random.between(1, 12));
-    queue = queue.slice(inFlight.length);
-    request(inFlight);
-  };
-  const request = (items: readonly Queued[]): void => {
-    const { faults } = log;
-    // On the way it belongs to nobody: the death of its sender does not stop it, or only by chance.
-    const isLostWithSender = random.chance(0.4);
-    scheduler.after(random.between(0, faults.delayMs), WORLD, () => {
-      if (owner.isDead && isLostWithSender) return;
-      deliver(items, false);
-    });
-    if (random.chance(faults.ghosts))
-      scheduler.after(random.between(0, 20 * faults.delayMs), WORLD, () => deliver(items, true));
-  };
-  const deliver = (items: readonly Queued[], isGhost: boolean): void => {
-    const { faults } = log;
-    const unanswered: Queued[] = [];
-    const stored: string[] = [];
-    let isInPart = false;
-    for (const part of Map.groupBy(items, ({ topic, partition }) => `${topic}/${partition}`).values()) {
-      const isStuck = part.some(({ topic, partition }) => log.partition(topic, partition).isStuck);
-      if (random.chance(faults.refused) || isStuck) {
-        unanswered.push(...part);
-        isInPart = true;
-        continue;
-      }
-      const offsets = part.map(({ topic, partition, entry }) => log.append(topic, partition, entry));
-      if (isGhost) continue;
-      stored.push(part[0]?.topic ?? '');
-      if (random.chance(faults.unanswered)) unanswered.push(...part);
-      else for (const [at, item] of part.entries()) item.acknowledged?.(offsets[at] ?? -1);
-    }
-    if (isGhost) return;
-    for (const topic of stored) onStored(topic, isInPart);
-    const waitsForStuck = unanswered.some(({ topic, partition }) => log.partition(topic, partition).isStuck);
-    const pauseMs = waitsForStuck ? STUCK_PAUSE_MS : 0;
-    scheduler.after(random.between(0, faults.delayMs) + pauseMs, owner, () => {
-      if (unanswered.length > 0) {
-        // In the order of the queue: what follows waits.
-        request(unanswered);
-        return;
-      }
-      done += inFlight.length;
-      inFlight = [];
-      check();
-      send();
-    });
-  };
-  const enqueue = (item: Queued): void => {
-    queue.push(item);
-    appended += 1;
-    if (inFlight.length > 0 || isScheduled) return;
-    isScheduled = true;
-    scheduler.after(random.between(0, log.faults.delayMs), owner, send);
-  };
-  return {
-    append: (topic, partition, entry) => enqueue({ topic, partition, entry, acknowledged: null }),
-    send: (topic, partition, entry) =>
-      new Promise((resolve) => {
-        const acknowledged = (offset: number) => resolve({ offset, appendTimeMs: -1 });
-        enqueue({ topic, partition, entry, acknowledged });
-      }),
-    acknowledged: () => {
-      const until = appended;
-      return whenNot(() => done < until);
-    },
-    get pendingBytes() {
-      return queue.length + inFlight.length;
-    },
-    writable: () => whenNot(() => queue.length > 40),
-    close: () => whenNot(() => queue.length + inFlight.length > 0),
-  };
 }
 
 function createFetcher(log: SimulatedLog, owner: Owner, ownSpeed: number, handler: FetchHandler): Fetcher {
