@@ -1,5 +1,5 @@
 /** Runs connectors: finite ones first (facts), then the others until they are stopped. */
-import { backoffMs, type Clock } from '#pipeline/clock.ts';
+import { backoffMs, type Clock, untilAborted } from '#pipeline/clock.ts';
 import { isPipelineError, messageOf, PipelineError } from '#pipeline/errors.ts';
 import type { Kafka, Producer } from '#pipeline/kafka/types.ts';
 import { isTick } from '#pipeline/merge/position.ts';
@@ -15,6 +15,8 @@ import { MAX_RECORD_BYTES } from './topic-settings.ts';
 
 /** Kafka's limit counts the batch around the record. */
 const FRAME_BYTES = 1024;
+/** Who stops waits no longer than this for Kafka to take what was received. */
+const STOP_MS = 5_000;
 
 export interface ConnectingOptions {
   /** Definition and its validated configuration. */
@@ -32,6 +34,7 @@ export interface Connecting {
   readonly failed: Promise<Error>;
   /** Resolves when the finite connectors have ended and the others run. */
   readonly started: Promise<void>;
+  /** Waits until Kafka has taken what was received, 5 s at most. */
   stop(): Promise<void>;
 }
 
@@ -87,9 +90,17 @@ export function startConnecting(options: ConnectingOptions): Connecting {
     started: first,
     stop: async () => {
       stopping.abort();
-      await first;
-      await running;
-      await Promise.all(producers.map((producer) => producer.close()));
+      const ended = first.then(() => running);
+      const [inTime, tooLate] = [new AbortController(), new AbortController()];
+      void clock.sleep(STOP_MS, inTime.signal).then(() => {
+        if (inTime.signal.aborted) return;
+        log.warn('Kafka does not take what was received: stopping without what no provider sends again');
+        tooLate.abort();
+      });
+      await Promise.race([ended, untilAborted(tooLate.signal)]);
+      await Promise.all(producers.map((producer) => producer.close(tooLate.signal)));
+      await ended;
+      inTime.abort();
     },
   };
 }
