@@ -141,7 +141,7 @@ export function createProducer(context: DriverContext, options: ProducerOptions 
       for (const waiter of waiters) waiter.resolve();
     }
     if (orderWaiters.length === 0) return;
-    const oldest = Math.min(queue.oldest(), ...[...aside].map(({ order }) => order));
+    const oldest = Math.min(queue.oldest(), ...[...round, ...aside].map(({ order }) => order));
     const isDone = ({ below }: OrderWaiter): boolean => below <= oldest;
     const done = orderWaiters.filter(isDone);
     orderWaiters = orderWaiters.filter((waiter) => !isDone(waiter));
