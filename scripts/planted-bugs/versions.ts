@@ -87,12 +87,6 @@ export const VERSION_BUGS: readonly PlantedBug[] = [
     from: 'await crossCuts(backend, options, before.epoch, after.epoch);',
     to: '{}',
   },
-  {
-    name: 'table-of-a-new-reader-begins-late',
-    file: 'plan/beginning.ts',
-    from: 'return { offset: startOffsets.get(name) ?? 0, maximumMs: cut.logTimeMs, digest: 0 };',
-    to: 'return { offset: startOffsets.get(name) ?? 0, maximumMs: 0, digest: 0 };',
-  },
   // Forced cuts.
   {
     name: 'what-is-behind-a-fence-is-heard',
